@@ -1,0 +1,318 @@
+// The Python module: checks arrays, releases the GIL, calls. No mathematics here.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <atomic>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "../core/cholesky.hpp"
+#include "../core/tags.hpp"
+#include "../kernels/levels.hpp"
+#include "../kernels/run.hpp"
+#include "../potentials/list.hpp"
+
+namespace py = pybind11;
+
+namespace {
+
+using lf::int64_t;
+using lf::uint64_t;
+
+template <class T>
+using Array = py::array_t<T, py::array::c_style>;
+
+#define LF_NAME(name) #name,
+const char* const kPotentialNames[] = {LF_POTENTIALS(LF_NAME)};
+#undef LF_NAME
+
+int potential_number(const std::string& name) {
+  int i = 0;
+  for (const char* candidate : kPotentialNames) {
+    if (name == candidate) return i;
+    ++i;
+  }
+  throw py::value_error("no compiled potential is called '" + name + "'");
+}
+
+// --- instruction-set level --------------------------------------------------------------------------------------------
+
+std::atomic<const lf::Level*> current_level{nullptr};
+
+const lf::Level& level() { return *current_level.load(); }
+
+void use_isa(const std::string& name) {
+  std::string known;
+  for (const lf::Level& candidate : lf::levels()) {
+    if (name == candidate.name) {
+      if (!candidate.supported()) throw py::value_error("this processor does not support the level '" + name + "'");
+      current_level = &candidate;
+      return;
+    }
+    known += std::string(known.empty() ? "" : ", ") + candidate.name;
+  }
+  throw py::value_error("unknown level '" + name + "'; this build has: " + known);
+}
+
+py::list isa_levels() {
+  py::list result;
+  for (const lf::Level& l : lf::levels()) {
+    py::dict entry;
+    entry["name"] = l.name;
+    entry["supported"] = l.supported();
+    // as the kernels themselves report it
+    entry["reported"] = py::make_tuple(l.double_kernels->name, l.float_kernels->name);
+    entry["vector_bytes"] = l.double_kernels->vector_bytes;
+    result.append(entry);
+  }
+  return result;
+}
+
+// --- arrays -----------------------------------------------------------------------------------------------------------
+
+template <class T>
+void require_shape(const Array<T>& a, const char* name, std::initializer_list<int64_t> shape) {
+  bool same = a.ndim() == static_cast<py::ssize_t>(shape.size());
+  int axis = 0;
+  for (const int64_t n : shape) {
+    if (same && a.shape(axis++) != n) same = false;
+  }
+  if (!same) throw py::value_error(std::string(name) + " has the wrong shape");
+}
+
+template <class Real>
+Array<Real> evaluate(const std::string& kind, int dim, const Array<Real>& parameters, const Array<Real>& x,
+                     bool want_gradient) {
+  if (x.ndim() != 2 || x.shape(1) != dim) throw py::value_error("x must have the shape (n, dim)");
+  const int64_t n = x.shape(0);
+  Array<Real> out = want_gradient ? Array<Real>({n, static_cast<int64_t>(dim)}) : Array<Real>(n);
+  Real* to = out.mutable_data();
+  const lf::Evaluation<Real> e{potential_number(kind), parameters.data(), dim, n, x.data(),
+                               want_gradient ? nullptr : to, want_gradient ? to : nullptr};
+  const auto& kernels = lf::kernels_of<Real>(level());
+  py::gil_scoped_release release;
+  std::vector<char> memory(kernels.evaluation_bytes(e) + 64);
+  char* aligned = memory.data() + (64 - reinterpret_cast<std::uintptr_t>(memory.data()) % 64) % 64;
+  kernels.evaluate(e, aligned);
+  return out;
+}
+
+template <class Real>
+Array<Real> draw_as(bool uniform, uint64_t seed, const Array<uint64_t>& particles, int tag, uint64_t start,
+                    int64_t count) {
+  Array<Real> out({static_cast<int64_t>(particles.size()), count});
+  Real* to = out.mutable_data();
+  const auto& kernels = lf::kernels_of<Real>(level());
+  py::gil_scoped_release release;
+  for (int64_t i = 0; i < particles.size(); ++i) {
+    kernels.draw(to + i * count, uniform, seed, particles.data()[i], tag, start, count);
+  }
+  return out;
+}
+
+// Numbers start .. start + count - 1 of each particle's stream, (len(particles), count).
+py::array draw(bool uniform, uint64_t seed, const Array<uint64_t>& particles, int tag, uint64_t start, int64_t count,
+               bool single) {
+  if (particles.ndim() != 1) throw py::value_error("particles must be one-dimensional");
+  if (single) return draw_as<float>(uniform, seed, particles, tag, start, count);
+  return draw_as<double>(uniform, seed, particles, tag, start, count);
+}
+
+template <class Real>
+Array<Real> function(const std::string& name, const Array<Real>& x) {
+  int which = 0;
+  for (const char* candidate : lf::kFunctionNames) {
+    if (name == candidate) break;
+    ++which;
+  }
+  if (which == static_cast<int>(std::size(lf::kFunctionNames))) throw py::value_error("no function '" + name + "'");
+  Array<Real> out(std::vector<py::ssize_t>(x.shape(), x.shape() + x.ndim()));
+  lf::kernels_of<Real>(level()).function(which, x.data(), out.mutable_data(), x.size());
+  return out;
+}
+
+py::tuple spd_inverse(const Array<double>& a) {
+  const int n = a.ndim() == 2 ? static_cast<int>(a.shape(0)) : 0;
+  require_shape(a, "matrix", {n, n});
+  Array<double> inverse({n, n}), diagonal(n);
+  if (!lf::spd_inverse(a.data(), n, inverse.mutable_data(), diagonal.mutable_data())) {
+    throw py::value_error("the matrix is not positive definite");
+  }
+  const Array<double> logarithms = function<double>("log", diagonal);
+  double log_determinant = 0;
+  for (int i = 0; i < n; ++i) log_determinant += 2.0 * logarithms.at(i);
+  return py::make_tuple(inverse, log_determinant);
+}
+
+// --- running ----------------------------------------------------------------------------------------------------------
+
+lf::Operation operation(char letter) {
+  switch (letter) {
+    case 'A':
+      return lf::Operation::drift;
+    case 'B':
+      return lf::Operation::kick;
+    case 'O':
+      return lf::Operation::ornstein_uhlenbeck;
+    case 'E':
+      return lf::Operation::euler_maruyama;
+    case 'L':
+      return lf::Operation::leimkuhler_matthews;
+    case 'S':
+      return lf::Operation::save;
+    case 'M':
+      return lf::Operation::metropolis;
+  }
+  throw py::value_error(std::string("no operation is called '") + letter + "'");
+}
+
+bool signals_pending() {
+  const py::gil_scoped_acquire acquire;
+  return PyErr_CheckSignals() != 0;
+}
+
+template <class Real>
+Real* data_or_null(const py::object& array, const char* name, std::initializer_list<int64_t> shape) {
+  if (array.is_none()) return nullptr;
+  if (!py::isinstance<Array<Real>>(array)) throw py::type_error(std::string(name) + " has the wrong type or layout");
+  auto a = py::reinterpret_borrow<Array<Real>>(array);
+  require_shape(a, name, shape);
+  return a.mutable_data();
+}
+
+// `program` is a list of (letter, draw, coefficients), coefficients arrays of shape (1 or n, 1 or dim).
+template <class Real>
+void run(const std::string& kind, const Array<Real>& parameters, const py::list& program, int normals_per_step,
+         int uniforms_per_step, bool looks_ahead, uint64_t seed, const Array<uint64_t>& streams,
+         const Array<Real>& positions_in, const py::object& velocities_in, Array<Real>& positions_out,
+         const py::object& velocities_out, int64_t first_step, int64_t n_steps, int64_t next_frame, int64_t stride,
+         const py::object& frame_positions, const py::object& frame_velocities, Array<int64_t>& accepted,
+         Array<int64_t>& diverged, int threads) {
+  if (positions_in.ndim() != 2) throw py::value_error("positions_in must have the shape (n, dim)");
+  const int64_t n = positions_in.shape(0), dim = positions_in.shape(1);
+  require_shape(positions_out, "positions_out", {n, dim});
+  require_shape(streams, "streams", {n});
+  require_shape(accepted, "accepted", {n});
+  require_shape(diverged, "diverged", {n});
+  const int64_t frames = stride > 0 && next_frame <= first_step + n_steps
+                             ? (first_step + n_steps - next_frame) / stride + 1
+                             : 0;
+
+  lf::Problem<Real> problem{};
+  problem.potential = potential_number(kind);
+  problem.parameters = parameters.data();
+  problem.dim = static_cast<int>(dim);
+  problem.n_particles = n;
+  problem.normals_per_step = normals_per_step;
+  problem.uniforms_per_step = uniforms_per_step;
+  problem.looks_ahead = looks_ahead;
+  problem.seed = seed;
+  problem.streams = streams.data();
+  problem.positions_in = positions_in.data();
+  problem.positions_out = positions_out.mutable_data();
+  problem.velocities_in = data_or_null<Real>(velocities_in, "velocities_in", {n, dim});
+  problem.velocities_out = data_or_null<Real>(velocities_out, "velocities_out", {n, dim});
+  problem.has_velocities = problem.velocities_in != nullptr;
+  problem.first_step = first_step;
+  problem.n_steps = n_steps;
+  problem.next_frame = next_frame;
+  problem.stride = frames > 0 ? stride : 0;
+  if (frames > 0) {
+    problem.frame_positions = data_or_null<Real>(frame_positions, "frame_positions", {frames, n, dim});
+    problem.frame_velocities = data_or_null<Real>(frame_velocities, "frame_velocities", {frames, n, dim});
+    if (!problem.frame_positions || (problem.has_velocities && !problem.frame_velocities)) {
+      throw py::value_error("frames are asked for, but there is no array to hold them");
+    }
+  }
+  problem.accepted = accepted.mutable_data();
+  problem.diverged = diverged.mutable_data();
+
+  std::vector<lf::Instruction<Real>> instructions;
+  std::vector<Array<Real>> keep;  // the coefficient arrays live as long as the run
+  for (const py::handle item : program) {
+    const auto entry = py::cast<py::tuple>(item);
+    lf::Instruction<Real> instruction{operation(py::cast<char>(entry[0])), py::cast<int>(entry[1]), {}};
+    int k = 0;
+    for (const py::handle coefficient : py::cast<py::tuple>(entry[2])) {
+      if (k == lf::kMaxCoefficients) throw py::value_error("an operation has too many coefficients");
+      if (!py::isinstance<Array<Real>>(coefficient)) throw py::type_error("a coefficient has the wrong type or layout");
+      auto a = py::reinterpret_borrow<Array<Real>>(coefficient);
+      if (a.ndim() != 2 || (a.shape(0) != 1 && a.shape(0) != n) || (a.shape(1) != 1 && a.shape(1) != dim)) {
+        throw py::value_error("a coefficient must have the shape (1 or n, 1 or dim)");
+      }
+      instruction.coefficients[k++] = {a.data(), a.shape(0) > 1 ? a.shape(1) : 0, a.shape(1) > 1 ? 1 : 0};
+      keep.push_back(a);
+    }
+    instructions.push_back(instruction);
+  }
+  problem.program = instructions.data();
+  problem.n_instructions = static_cast<int>(instructions.size());
+  if (problem.n_instructions > lf::kMaxInstructions) throw py::value_error("the program is too long");
+
+  const auto& kernels = lf::kernels_of<Real>(level());
+  bool finished = false;
+  {
+    py::gil_scoped_release release;
+    finished = lf::run(kernels, problem, threads, &signals_pending);
+  }
+  if (!finished) throw py::error_already_set();
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "Compiled kernels of langevin_fast; private.";
+  for (const lf::Level& candidate : lf::levels()) {
+    if (candidate.supported()) current_level = &candidate;
+  }
+
+  m.def("use_isa", &use_isa);
+  m.def("isa", [] { return level().double_kernels->name; });
+  m.def("isa_levels", &isa_levels);
+  m.def("has_openmp", &lf::has_openmp);
+  m.def("default_threads", &lf::default_threads);
+  m.def("potential_names", [] { return std::vector<std::string>(std::begin(kPotentialNames), std::end(kPotentialNames)); });
+  m.attr("MAX_INSTRUCTIONS") = lf::kMaxInstructions;
+  m.attr("STREAM_BITS") = lf::kStreamBits;
+  py::dict tags;
+  tags["thermal"] = static_cast<int>(lf::Tag::thermal);
+  tags["metropolis"] = static_cast<int>(lf::Tag::metropolis);
+  tags["initial"] = static_cast<int>(lf::Tag::initial);
+  tags["other"] = static_cast<int>(lf::Tag::other);
+  m.attr("TAGS") = tags;
+
+#define LF_FOR_BOTH(NAME, FUNCTION)    \
+  m.def(NAME, FUNCTION(double)); \
+  m.def(NAME, FUNCTION(float));
+#define LF_ENERGY(Real)                                                                                            \
+  [](const std::string& kind, int dim, const Array<Real>& p, const Array<Real>& x) {                               \
+    return evaluate<Real>(kind, dim, p, x, false);                                                                 \
+  },                                                                                                               \
+      py::arg("kind"), py::arg("dim"), py::arg("parameters").noconvert(), py::arg("x").noconvert()
+#define LF_GRADIENT(Real)                                                                                          \
+  [](const std::string& kind, int dim, const Array<Real>& p, const Array<Real>& x) {                               \
+    return evaluate<Real>(kind, dim, p, x, true);                                                                  \
+  },                                                                                                               \
+      py::arg("kind"), py::arg("dim"), py::arg("parameters").noconvert(), py::arg("x").noconvert()
+#define LF_FUNCTION(Real) &function<Real>, py::arg("name"), py::arg("x").noconvert()
+#define LF_RUN(Real)                                                                                               \
+  &run<Real>, py::kw_only(), py::arg("kind"), py::arg("parameters").noconvert(), py::arg("program"),               \
+      py::arg("normals_per_step"), py::arg("uniforms_per_step"), py::arg("looks_ahead"), py::arg("seed"),          \
+      py::arg("streams").noconvert(), py::arg("positions_in").noconvert(), py::arg("velocities_in"),               \
+      py::arg("positions_out").noconvert(), py::arg("velocities_out"), py::arg("first_step"), py::arg("n_steps"),  \
+      py::arg("next_frame"), py::arg("stride"), py::arg("frame_positions"), py::arg("frame_velocities"),           \
+      py::arg("accepted").noconvert(), py::arg("diverged").noconvert(), py::arg("threads")
+  LF_FOR_BOTH("energy", LF_ENERGY)
+  LF_FOR_BOTH("gradient", LF_GRADIENT)
+  LF_FOR_BOTH("function", LF_FUNCTION)
+  LF_FOR_BOTH("run", LF_RUN)
+
+  m.def("log", [](const Array<double>& x) { return function<double>("log", x); });
+  m.def("exp", [](const Array<double>& x) { return function<double>("exp", x); });
+  m.def("expm1", [](const Array<double>& x) { return function<double>("expm1", x); });
+  m.def("spd_inverse", &spd_inverse);
+  m.def("draw", &draw, py::kw_only(), py::arg("uniform"), py::arg("seed"), py::arg("particles").noconvert(),
+        py::arg("tag"), py::arg("start"), py::arg("count"), py::arg("single"));
+}

@@ -1,0 +1,214 @@
+// The random numbers of a group of particles, a row at a time: row i holds number i of every particle's stream.
+#pragma once
+
+#include "normals.hpp"
+#include "tags.hpp"
+
+namespace lf::LF_ISA {
+
+// Noise is made four vectors at a time, on every level: more do not fit in the registers with all their temporaries.
+inline constexpr int kNoiseVectors = 4;
+inline constexpr int kWordLanes = kVectorBytes / 8;
+using NoiseWords = Pack<uint64_t, kNoiseVectors>;
+
+template <class Real>
+inline constexpr int kPerBlock = 16 / static_cast<int>(sizeof(Real));  // numbers that one Philox block gives
+// Vectors of 64-bit words that make one vector of reals; with two, even lanes come from the first.
+template <class Real>
+inline constexpr int kWordVectors = 8 / static_cast<int>(sizeof(Real));
+
+enum class Law { normal, uniform };
+
+// Numbers kPerBlock b ... of block b, from its words (for single precision: of the even and of the odd lanes).
+template <Law law, class P>
+LF_INLINE void numbers_of_block(const PhiloxWords<NoiseWords>* w, P* out) {
+  using Bits = BitsOf<P>;
+  Bits words[kPerBlock<RealOf<P>>];
+  if constexpr (sizeof(RealOf<P>) == 8) {
+    words[0] = w[0].w01;
+    words[1] = w[0].w23;
+  } else {
+    words[0] = Bits::make([&](int i) { return high_halves(w[1].w01.v[i], w[0].w01.v[i]); });
+    words[1] = Bits::make([&](int i) { return low_halves(w[1].w01.v[i], w[0].w01.v[i]); });
+    words[2] = Bits::make([&](int i) { return high_halves(w[1].w23.v[i], w[0].w23.v[i]); });
+    words[3] = Bits::make([&](int i) { return low_halves(w[1].w23.v[i], w[0].w23.v[i]); });
+  }
+  for (int i = 0; i < kPerBlock<RealOf<P>>; i += 2) {
+    if constexpr (law == Law::normal) {
+      const PairOf<P> z = normals_of_words<P>(words[i], words[i + 1]);
+      out[i] = z.first;
+      out[i + 1] = z.second;
+    } else {
+      out[i] = uniform_of_word<P>(words[i]);
+      out[i + 1] = uniform_of_word<P>(words[i + 1]);
+    }
+  }
+}
+
+LF_INLINE uint64_t counter_high(uint64_t particle, Tag tag) {
+  return ((particle >> 32) & 0xffffffu) | (static_cast<uint64_t>(tag) << 24);
+}
+
+// The streams of the particles in the lanes of T.
+template <class T>
+struct Lanes;
+
+// One particle: its blocks fill the lanes, so the noise of many steps is made at once.
+template <>
+struct Lanes<double> {
+  uint64_t particle;
+};
+template <>
+struct Lanes<float> {
+  uint64_t particle;
+};
+
+template <class Real, int N>
+struct Lanes<Pack<Real, N>> {
+  // [vector][even or odd lanes][lane]: the order in which the words of a T are computed
+  alignas(64) uint64_t low[N][kWordVectors<Real>][kWordLanes];
+  alignas(64) uint64_t high[N][kWordVectors<Real>][kWordLanes];
+  bool shared_high;  // all the same, so that PhiloxCrowd applies
+
+  void set(const uint64_t* particles) {
+    shared_high = true;
+    for (int lane = 0; lane < Pack<Real, N>::kLanes; ++lane) {
+      constexpr int per_vector = kWordVectors<Real> * kWordLanes;
+      const int vector = lane / per_vector, in_vector = lane % per_vector;
+      const int part = in_vector % kWordVectors<Real>, place = in_vector / kWordVectors<Real>;
+      low[vector][part][place] = particles[lane] & 0xffffffffu;
+      high[vector][part][place] = particles[lane];
+      shared_high = shared_high && (particles[lane] >> 32) == (particles[0] >> 32);
+    }
+  }
+};
+
+LF_INLINE Vec<uint64_t> load_words(const uint64_t* p) { return *reinterpret_cast<const Vec<uint64_t>*>(p); }
+
+// Rows [kPerBlock first_block, kPerBlock (first_block + n_blocks)) of a crowd.
+template <Law law, class Real, int N>
+__attribute__((noinline)) void fill_rows(Pack<Real, N>* out, uint64_t first_block, int n_blocks,
+                                         const Lanes<Pack<Real, N>>& lanes, Tag tag, const PhiloxKey& key) {
+  using W = NoiseWords;
+  using P = Pack<Real, kNoiseVectors>;
+  constexpr int parts = kWordVectors<Real>, rows = kPerBlock<Real>;
+  // A pack of one vector takes four blocks at a time; a wide one takes four of its vectors at a time.
+  constexpr bool along_time = N < kNoiseVectors;
+  static_assert(along_time ? N == 1 : N % kNoiseVectors == 0, "packs have one vector or a multiple of four");
+  constexpr int step = along_time ? kNoiseVectors : 1;
+  constexpr int groups = along_time ? 1 : N / kNoiseVectors;
+
+  for (int group = 0; group < groups; ++group) {
+    const auto vector = [&](int i) { return along_time ? 0 : group * kNoiseVectors + i; };
+    W low[parts], high[parts];
+    for (int q = 0; q < parts; ++q) {
+      low[q] = W::make([&](int i) { return load_words(lanes.low[vector(i)][q]); });
+      high[q] = ((W::make([&](int i) { return load_words(lanes.high[vector(i)][q]); }) >> 32) & W(uint64_t(0xffffffu))) |
+                W(static_cast<uint64_t>(tag) << 24);
+    }
+    const auto store = [&](int block, const P* z) {
+      for (int r = 0; r < rows; ++r) {
+        for (int i = 0; i < kNoiseVectors; ++i) {
+          if constexpr (along_time) {
+            if (block + i < n_blocks) out[(block + i) * rows + r].v[0] = z[r].v[i];
+          } else {
+            out[block * rows + r].v[group * kNoiseVectors + i] = z[r].v[i];
+          }
+        }
+      }
+    };
+    const bool same_word1 = (first_block >> 32) == ((first_block + uint64_t(n_blocks) + kNoiseVectors) >> 32);
+    if (lanes.shared_high && same_word1) {
+      const uint32_t word1 = static_cast<uint32_t>(first_block >> 32);
+      const uint32_t word3 = static_cast<uint32_t>(counter_high(lanes.high[0][0][0], tag));
+      PhiloxCrowd<W> crowd[2] = {{low[0], word1, key}, {low[parts - 1], word1, key}};
+      for (int block = 0; block < n_blocks; block += step) {
+        const uint32_t word0 = static_cast<uint32_t>(first_block) + uint32_t(block);
+        PhiloxWords<W> words[parts];
+        for (int q = 0; q < parts; ++q) words[q] = crowd[q].block(word0, along_time ? 1 : 0, word3, key);
+        P z[rows];
+        numbers_of_block<law>(words, z);
+        store(block, z);
+      }
+    } else {
+      for (int block = 0; block < n_blocks; block += step) {
+        const W index = W::make([&](int i) { return broadcast(first_block + uint64_t(block + (along_time ? i : 0))); });
+        PhiloxWords<W> words[parts];
+        for (int q = 0; q < parts; ++q) words[q] = philox(PhiloxCounter<W>{index, index >> 32, low[q], high[q]}, key);
+        P z[rows];
+        numbers_of_block<law>(words, z);
+        store(block, z);
+      }
+    }
+  }
+}
+
+// The same for one particle.
+template <Law law, class Real>
+__attribute__((noinline)) void fill_rows(Real* out, uint64_t first_block, int n_blocks, const Lanes<Real>& lanes, Tag tag,
+                                         const PhiloxKey& key) {
+  using W = NoiseWords;
+  using P = Pack<Real, kNoiseVectors>;
+  constexpr int parts = kWordVectors<Real>, rows = kPerBlock<Real>;
+  alignas(64) uint64_t place[parts][kNoiseVectors][kWordLanes];
+  for (int lane = 0; lane < P::kLanes; ++lane) {
+    const int vector = lane / (parts * kWordLanes), in_vector = lane % (parts * kWordLanes);
+    place[in_vector % parts][vector][in_vector / parts] = uint64_t(lane);
+  }
+  const W low(lanes.particle), high(counter_high(lanes.particle, tag));
+  for (int block = 0; block < n_blocks; block += P::kLanes) {
+    PhiloxWords<W> words[parts];
+    for (int q = 0; q < parts; ++q) {
+      const W index = W(first_block + uint64_t(block)) + W::make([&](int i) { return load_words(place[q][i]); });
+      words[q] = philox(PhiloxCounter<W>{index, index >> 32, low, high}, key);
+    }
+    P z[rows];
+    numbers_of_block<law>(words, z);
+    alignas(64) Real numbers[rows][P::kLanes];
+    __builtin_memcpy(numbers, z, sizeof(numbers));
+    const int valid = n_blocks - block < P::kLanes ? n_blocks - block : P::kLanes;
+    for (int lane = 0; lane < valid; ++lane) {
+      for (int r = 0; r < rows; ++r) out[(block + lane) * rows + r] = numbers[r][lane];
+    }
+  }
+}
+
+// A sliding window on the rows of a group of particles; memory comes from outside.
+template <class T, Law law>
+class Window {
+ public:
+  using Real = RealOf<T>;
+  // About 16 KiB: the window shares the first-level cache with the state.
+  static constexpr int kRows = kLanesOf<T> == 1 ? 512 : (16384 / static_cast<int>(sizeof(T)) < 128 ? 16384 / static_cast<int>(sizeof(T)) : 128);
+  // The most rows that one request may span, wherever it starts in a block.
+  static constexpr int kSpan = kRows - kPerBlock<Real> + 1;
+
+  // Rows from `limit` on are not wanted: nothing is made beyond their block.
+  void reset(T* memory, Tag tag, uint64_t limit) {
+    rows_ = memory;
+    tag_ = tag;
+    limit_ = limit;
+    begin_ = end_ = 0;
+  }
+
+  LF_INLINE const T* rows(uint64_t first, int count, const Lanes<T>& lanes, const PhiloxKey& key) {
+    if (first < begin_ || first + uint64_t(count) > end_) refill(first, lanes, key);
+    return rows_ + (first - begin_);
+  }
+
+ private:
+  void refill(uint64_t first, const Lanes<T>& lanes, const PhiloxKey& key) {
+    const uint64_t block = first / kPerBlock<Real>;
+    begin_ = block * kPerBlock<Real>;
+    const uint64_t wanted = (limit_ - begin_ + kPerBlock<Real> - 1) / kPerBlock<Real>;
+    const int n = wanted < kRows / kPerBlock<Real> ? static_cast<int>(wanted) : kRows / kPerBlock<Real>;
+    fill_rows<law>(rows_, block, n, lanes, tag_, key);
+    end_ = begin_ + uint64_t(n) * kPerBlock<Real>;
+  }
+
+  T* rows_;
+  Tag tag_;
+  uint64_t limit_, begin_, end_;
+};
+
+}  // namespace lf::LF_ISA

@@ -1,0 +1,195 @@
+// The kernels of one instruction-set level and precision. CMake compiles this file once for each pair, with
+//   LF_ISA        the namespace and name of the level
+//   LF_REAL       double or float
+//   LF_SYMBOL     the name of the table that this object exports
+#include "../potentials/double_well.hpp"
+#include "../potentials/free.hpp"
+#include "../potentials/gaussian.hpp"
+#include "../potentials/gaussian_mixture.hpp"
+#include "../potentials/harmonic.hpp"
+#include "../potentials/hybrid_rosenbrock.hpp"
+#include "../potentials/lennard_jones_cluster.hpp"
+#include "../potentials/list.hpp"
+#include "../potentials/logistic_regression.hpp"
+#include "../potentials/muller_brown.hpp"
+#include "../potentials/neal_funnel.hpp"
+#include "../potentials/prinz.hpp"
+#include "../potentials/ring.hpp"
+#include "../potentials/rosenbrock.hpp"
+#include "block.hpp"
+
+namespace lf::LF_ISA {
+
+using Real = LF_REAL;
+using Wide = Pack<Real, kWidePack>;
+using Narrow = Pack<Real, 1>;
+
+#define LF_STRING_(x) #x
+#define LF_STRING(x) LF_STRING_(x)
+
+// A crowd is cut into wide groups; what is left goes to groups of one vector, or, if it is a single particle, to one number
+// at a time with the noise made along time.
+struct Groups {
+  int64_t wide, narrow;
+  bool single;
+  explicit Groups(int64_t n) {
+    wide = n / kLanesOf<Wide>;
+    const int64_t rest = n - wide * kLanesOf<Wide>;
+    single = rest == 1;
+    narrow = single ? 0 : (rest + kLanesOf<Narrow> - 1) / kLanesOf<Narrow>;
+  }
+};
+
+int64_t block_count(const Problem<Real>& problem) {
+  const Groups groups(problem.n_particles);
+  return groups.wide + groups.narrow + (groups.single ? 1 : 0);
+}
+
+template <class Potential>
+void run_block_of(const Problem<Real>& problem, int64_t index, void* workspace) {
+  const Groups groups(problem.n_particles);
+  const int64_t after_wide = groups.wide * kLanesOf<Wide>;
+  if (index < groups.wide) {
+    Block<Real, Wide, Potential>(problem, workspace).run(index * kLanesOf<Wide>, kLanesOf<Wide>);
+  } else if (groups.single) {
+    Block<Real, Real, Potential>(problem, workspace).run(after_wide, 1);
+  } else {
+    const int64_t first = after_wide + (index - groups.wide) * kLanesOf<Narrow>;
+    const int64_t rest = problem.n_particles - first;
+    Block<Real, Narrow, Potential>(problem, workspace)
+        .run(first, rest < kLanesOf<Narrow> ? static_cast<int>(rest) : kLanesOf<Narrow>);
+  }
+}
+
+template <class Potential>
+std::size_t workspace_bytes_of(const Problem<Real>& problem) {
+  // The widest group needs the most memory, but for the window of a single particle.
+  const std::size_t wide = Block<Real, Wide, Potential>(problem, nullptr).workspace_bytes();
+  const std::size_t single = Block<Real, Real, Potential>(problem, nullptr).workspace_bytes();
+  return wide > single ? wide : single;
+}
+
+template <class Potential>
+void evaluate_with(const Evaluation<Real>& e, void* workspace) {
+  Arena arena(workspace);
+  Narrow* x = arena.take<Narrow>(e.dim);
+  Narrow* g = arena.take<Narrow>(e.dim);
+  Narrow* scratch = arena.take<Narrow>(Potential::scratch(e.parameters, e.dim));
+  const Potential potential{{e.parameters, e.dim}};
+  for (int64_t first = 0; first < e.n_points; first += kLanesOf<Narrow>) {
+    const int64_t rest = e.n_points - first;
+    const int valid = rest < kLanesOf<Narrow> ? static_cast<int>(rest) : kLanesOf<Narrow>;
+    for (int lane = 0; lane < kLanesOf<Narrow>; ++lane) {
+      const int64_t point = first + (lane < valid ? lane : valid - 1);
+      for (int c = 0; c < e.dim; ++c) set_lane(x[c], lane, e.x[point * e.dim + c]);
+    }
+    if (e.gradient) {
+      potential.gradient(x, g, scratch);
+      for (int lane = 0; lane < valid; ++lane) {
+        for (int c = 0; c < e.dim; ++c) e.gradient[(first + lane) * e.dim + c] = get_lane(g[c], lane);
+      }
+    }
+    if (e.energy) {
+      const Narrow u = potential.energy(x, scratch);
+      for (int lane = 0; lane < valid; ++lane) e.energy[first + lane] = get_lane(u, lane);
+    }
+  }
+}
+
+template <class Potential>
+std::size_t evaluation_bytes_of(const Evaluation<Real>& e) {
+  Arena arena(nullptr);
+  arena.take<Narrow>(e.dim);
+  arena.take<Narrow>(e.dim);
+  arena.take<Narrow>(Potential::scratch(e.parameters, e.dim));
+  return arena.used();
+}
+
+// Potentials by number.
+#define LF_RUN(name) &run_block_of<name<Real>>,
+#define LF_WORKSPACE(name) &workspace_bytes_of<name<Real>>,
+#define LF_EVALUATE(name) &evaluate_with<name<Real>>,
+#define LF_EVALUATION(name) &evaluation_bytes_of<name<Real>>,
+
+void run_block(const Problem<Real>& problem, int64_t index, void* workspace) {
+  static constexpr void (*table[])(const Problem<Real>&, int64_t, void*) = {LF_POTENTIALS(LF_RUN)};
+  table[problem.potential](problem, index, workspace);
+}
+std::size_t workspace_bytes(const Problem<Real>& problem) {
+  static constexpr std::size_t (*table[])(const Problem<Real>&) = {LF_POTENTIALS(LF_WORKSPACE)};
+  return table[problem.potential](problem);
+}
+void evaluate(const Evaluation<Real>& e, void* workspace) {
+  static constexpr void (*table[])(const Evaluation<Real>&, void*) = {LF_POTENTIALS(LF_EVALUATE)};
+  table[e.potential](e, workspace);
+}
+std::size_t evaluation_bytes(const Evaluation<Real>& e) {
+  static constexpr std::size_t (*table[])(const Evaluation<Real>&) = {LF_POTENTIALS(LF_EVALUATION)};
+  return table[e.potential](e);
+}
+
+template <Law law>
+void draw_from(Real* out, uint64_t seed, uint64_t particle, Tag tag, uint64_t start, int64_t count) {
+  using Numbers = Window<Real, law>;
+  alignas(64) Real memory[Numbers::kRows];
+  const PhiloxKey key = philox_key(seed);
+  const Lanes<Real> lanes{particle};
+  Numbers numbers;
+  numbers.reset(memory, tag, start + static_cast<uint64_t>(count));
+  for (int64_t done = 0; done < count;) {
+    const int64_t rest = count - done;
+    const int n = rest < Numbers::kSpan ? static_cast<int>(rest) : Numbers::kSpan;
+    const Real* rows = numbers.rows(start + static_cast<uint64_t>(done), n, lanes, key);
+    __builtin_memcpy(out + done, rows, static_cast<std::size_t>(n) * sizeof(Real));
+    done += n;
+  }
+}
+
+void draw(Real* out, bool uniform, uint64_t seed, uint64_t particle, int tag, uint64_t start, int64_t count) {
+  if (uniform) {
+    draw_from<Law::uniform>(out, seed, particle, static_cast<Tag>(tag), start, count);
+  } else {
+    draw_from<Law::normal>(out, seed, particle, static_cast<Tag>(tag), start, count);
+  }
+}
+
+template <class T>
+T function_of(int which, T x) {
+  switch (which) {
+    case 0:
+      return exp(x);
+    case 1:
+      return expm1(x);
+    case 2:
+      return log(x);
+    case 3:
+      return sincos_eighth(x).sin;
+    default:
+      return sincos_eighth(x).cos;
+  }
+}
+
+// Whole vectors where they fit, so that a test of the function is a test of its vector form.
+void function(int which, const Real* x, Real* out, int64_t n) {
+  int64_t i = 0;
+  for (; i + kLanesOf<Narrow> <= n; i += kLanesOf<Narrow>) {
+    Narrow pack;
+    __builtin_memcpy(&pack, x + i, sizeof(pack));
+    pack = function_of(which, pack);
+    __builtin_memcpy(out + i, &pack, sizeof(pack));
+  }
+  for (; i < n; ++i) out[i] = function_of(which, x[i]);
+}
+
+}  // namespace lf::LF_ISA
+
+namespace lf {
+
+extern const Kernels<LF_REAL> LF_SYMBOL;
+const Kernels<LF_REAL> LF_SYMBOL = {
+    LF_STRING(LF_ISA),         LF_ISA::kVectorBytes,      &LF_ISA::block_count,
+    &LF_ISA::workspace_bytes,  &LF_ISA::run_block,        &LF_ISA::evaluation_bytes,
+    &LF_ISA::evaluate,         &LF_ISA::draw,             &LF_ISA::function,
+};
+
+}  // namespace lf

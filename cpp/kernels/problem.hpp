@@ -1,0 +1,101 @@
+// The plain description of a run that the Python side makes and the kernels read. No behaviour; no instruction set.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace lf {
+
+using std::int64_t;
+using std::uint64_t;
+
+// What a step does, one operation after the other. docs/architecture.md, "A scheme is a program".
+enum class Operation : std::int32_t {
+  drift,                // A: x += first v
+  ornstein_uhlenbeck,   // O: v = first v + second xi
+  kick,                 // B: v -= first grad U
+  euler_maruyama,       // E: x = x - first grad U + second xi
+  leimkuhler_matthews,  // L: x = x - first grad U + second (xi_n + xi_{n+1})
+  save,                 // S: remember x, U and grad U
+  metropolis,           // M: accept, or go back to what was saved; first 1/kT, second drag/(4 kT h), third h/drag
+};
+
+inline constexpr bool needs_gradient(Operation o) { return o >= Operation::kick && o <= Operation::leimkuhler_matthews; }
+inline constexpr bool needs_energy(Operation o) { return o >= Operation::save; }  // and the gradient
+
+// One number, or one per particle and/or component: value[particle * particle_stride + component * component_stride].
+template <class Real>
+struct Coefficient {
+  const Real* value = nullptr;
+  int64_t particle_stride = 0;
+  int64_t component_stride = 0;
+};
+
+inline constexpr int kMaxCoefficients = 3;
+inline constexpr int kMaxInstructions = 64;
+
+template <class Real>
+struct Instruction {
+  Operation operation;
+  int draw;  // which of the step's normal vectors (or uniforms) it uses
+  Coefficient<Real> coefficients[kMaxCoefficients];
+};
+
+template <class Real>
+struct Problem {
+  int potential;
+  const Real* parameters;
+  int dim;
+  int64_t n_particles;
+  const Instruction<Real>* program;
+  int n_instructions;
+  int normals_per_step;   // vectors of dim normals
+  int uniforms_per_step;  // Metropolis tests
+  bool has_velocities;
+  bool looks_ahead;  // the program uses the normals of the next step too
+  uint64_t seed;
+  const uint64_t* streams;  // one per particle
+
+  // State before the first step and after the last, (n_particles, dim).
+  const Real *positions_in, *velocities_in;
+  Real *positions_out, *velocities_out;
+  int64_t first_step, n_steps;
+
+  // Frames are stored after steps next_frame, next_frame + stride, ...; frame_positions is (frames, n_particles, dim).
+  int64_t next_frame, stride;
+  Real *frame_positions, *frame_velocities;
+
+  int64_t* accepted;  // per particle, added to
+  // Per particle: the step after which it was first not finite, or -1. Such a particle keeps its last finite state.
+  int64_t* diverged;
+};
+
+template <class Real>
+struct Evaluation {
+  int potential;
+  const Real* parameters;
+  int dim;
+  int64_t n_points;
+  const Real* x;
+  Real* energy;    // or null
+  Real* gradient;  // or null
+};
+
+// What one instruction-set level offers.
+template <class Real>
+struct Kernels {
+  const char* name;  // as the code itself reports it
+  int vector_bytes;
+  int64_t (*block_count)(const Problem<Real>&);
+  std::size_t (*workspace_bytes)(const Problem<Real>&);
+  void (*run_block)(const Problem<Real>&, int64_t block, void* workspace);
+  std::size_t (*evaluation_bytes)(const Evaluation<Real>&);
+  void (*evaluate)(const Evaluation<Real>&, void* workspace);
+  void (*draw)(Real* out, bool uniform, uint64_t seed, uint64_t particle, int tag, uint64_t start, int64_t count);
+  // Elementary functions by number (see kFunctionNames), for tests and for the coefficients computed in Python.
+  void (*function)(int which, const Real* x, Real* out, int64_t n);
+};
+
+inline constexpr const char* kFunctionNames[] = {"exp", "expm1", "log", "sin_eighth", "cos_eighth"};
+
+}  // namespace lf

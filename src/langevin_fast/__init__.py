@@ -1,0 +1,32 @@
+"""Fast, exactly reproducible Langevin dynamics."""
+
+from . import config as _config
+from . import potentials
+from ._version import __version__
+from .config import show_config
+from .errors import DivergenceError, Interrupted
+from .noise import noise
+from .sampling import sample
+from .schemes import BAOAB, MALA, ULA, LeimkuhlerMatthews, Scheme, Splitting
+from .simulation import Simulation
+from .trajectory import Trajectory
+
+_config.apply_environment()
+
+__all__ = [
+    "BAOAB",
+    "MALA",
+    "ULA",
+    "DivergenceError",
+    "Interrupted",
+    "LeimkuhlerMatthews",
+    "Scheme",
+    "Simulation",
+    "Splitting",
+    "Trajectory",
+    "__version__",
+    "noise",
+    "potentials",
+    "sample",
+    "show_config",
+]

@@ -1,0 +1,53 @@
+"""Built-in potentials: one file and one C++ header each."""
+
+from __future__ import annotations
+
+from .base import Potential
+from .double_well import DoubleWell
+from .free import Free
+from .gaussian import Gaussian
+from .gaussian_mixture import GaussianMixture
+from .harmonic import Harmonic
+from .hybrid_rosenbrock import HybridRosenbrock
+from .lennard_jones_cluster import LennardJonesCluster
+from .logistic_regression import LogisticRegression
+from .muller_brown import MullerBrown
+from .neal_funnel import NealFunnel
+from .prinz import Prinz
+from .ring import Ring
+from .rosenbrock import Rosenbrock
+
+# the order of cpp/potentials/list.hpp
+BUILTIN: tuple[type[Potential], ...] = (
+    Free,
+    Harmonic,
+    Gaussian,
+    DoubleWell,
+    Prinz,
+    MullerBrown,
+    Rosenbrock,
+    HybridRosenbrock,
+    NealFunnel,
+    GaussianMixture,
+    Ring,
+    LennardJonesCluster,
+    LogisticRegression,
+)
+
+__all__ = [
+    "BUILTIN",
+    "DoubleWell",
+    "Free",
+    "Gaussian",
+    "GaussianMixture",
+    "Harmonic",
+    "HybridRosenbrock",
+    "LennardJonesCluster",
+    "LogisticRegression",
+    "MullerBrown",
+    "NealFunnel",
+    "Potential",
+    "Prinz",
+    "Ring",
+    "Rosenbrock",
+]

@@ -1,0 +1,42 @@
+"""Free: no potential at all."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import checks
+from .base import Potential
+
+
+class Free(Potential):
+    r"""No potential at all: pure diffusion.
+
+    .. math:: U(x) = 0
+
+    There is no Boltzmann law: particles spread for ever.
+
+    Parameters
+    ----------
+    dim : int, default 1
+        Number of components, >= 1.
+
+    Notes
+    -----
+    Default start: the origin.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `dim` is not an integer >= 1.
+
+    Examples
+    --------
+    >>> Free(dim=2)
+    Free(dim=2)
+    """
+
+    kind = "Free"
+
+    def __init__(self, dim: int = 1) -> None:
+        dim = checks.integer("dim", dim, minimum=1)
+        super().__init__(dim=dim, parameters=[], default_start=np.zeros(dim), arguments={"dim": dim})

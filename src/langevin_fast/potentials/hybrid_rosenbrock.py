@@ -1,0 +1,80 @@
+"""HybridRosenbrock: Rosenbrock chains in many dimensions, with known moments."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import checks
+from ..checks import FloatArray
+from .base import Potential
+
+
+class HybridRosenbrock(Potential):
+    r"""A Rosenbrock density in many dimensions, with known moments: blocks of curved chains that share x_1.
+
+    .. math::
+        U(x) = a (x_1 - \mu)^2 + \sum_{j=1}^{n_2} \sum_{i=2}^{n_1}
+            b_{j,i} \left(x_{j,i} - x_{j,i-1}^2\right)^2, \qquad x_{j,1} = x_1
+
+    The components are (x_1, x_{1,2}, ..., x_{1,n1}, x_{2,2}, ..., x_{n2,n1}): dim = (n1 - 1) n2 + 1. At kT =
+    1, x_1 is normal with mean μ and variance 1/(2a), and x_{j,i} given the one before is normal with mean
+    x_{j,i-1}² and variance 1/(2 b_{j,i}).
+
+    Parameters
+    ----------
+    n1 : int
+        Length of a block, the shared x_1 included, >= 2.
+    n2 : int
+        Number of blocks, >= 1.
+    a : float
+        Stiffness of the shared component, > 0.
+    b : float or (n2, n1 - 1) array
+        Stiffness of the curved links, > 0.
+    mu : float, default 1
+        Mean of the shared component.
+
+    Notes
+    -----
+    Default start: the minimum, x_1 = μ and every x_{j,i} = x_{j,i-1}².
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not a finite number or out of the range given above, `b` has another shape, or the
+        minimum lies outside the range of double precision (a large μ squared n1 - 1 times).
+
+    References
+    ----------
+    Pagani, Wiegand, Nadarajah: An n-dimensional Rosenbrock distribution for Markov chain Monte Carlo testing.
+    Scand. J. Stat. 49, 657-680 (2022).
+
+    Examples
+    --------
+    >>> HybridRosenbrock(3, 2, a=0.05, b=5.0)
+    HybridRosenbrock(n1=3, n2=2, a=0.05, b=[[5.0, 5.0], [5.0, 5.0]], mu=1.0)
+    """
+
+    kind = "HybridRosenbrock"
+    n1: int
+    n2: int
+    a: float
+    b: FloatArray
+    mu: float
+
+    def __init__(self, n1: int, n2: int, a: float, b: npt.ArrayLike, mu: float = 1.0) -> None:
+        n1 = checks.integer("n1", n1, minimum=2)
+        n2 = checks.integer("n2", n2, minimum=1)
+        a = checks.positive("a", a)
+        links = checks.positive_array("b", b, shape=None if np.ndim(b) == 0 else (n2, n1 - 1))
+        links = np.zeros((n2, n1 - 1)) + links
+        mu = checks.finite("mu", mu)
+        block = [mu]
+        for _ in range(n1 - 1):
+            block.append(block[-1] * block[-1])
+        super().__init__(
+            dim=(n1 - 1) * n2 + 1,
+            parameters=[a, mu, n1 - 1, *links.reshape(-1)],
+            default_start=[mu, *block[1:] * n2],
+            arguments={"n1": n1, "n2": n2, "a": a, "b": links, "mu": mu},
+        )

@@ -1,0 +1,63 @@
+"""A progress bar for long runs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+_LONG_SECONDS = 2.0
+
+
+class Progress:
+    """Counts steps; shows a tqdm bar when asked to, or by itself when the run turns out to be long.
+
+    Parameters
+    ----------
+    total : int
+        Number of steps.
+    wanted : bool or None
+        True: always (an ImportError names the extra where tqdm is missing). False: never. None: when tqdm is installed,
+        stderr is a terminal and more than two seconds remain.
+    """
+
+    def __init__(self, total: int, wanted: bool | None) -> None:
+        if wanted not in (True, False, None):
+            raise TypeError(f"progress must be True, False or None; got {wanted!r}")
+        self._total = total
+        self._done = 0
+        self._bar: Any = None
+        self._automatic = wanted is None and sys.stderr is not None and sys.stderr.isatty()
+        self._started = time.perf_counter()
+        if wanted:
+            self._open(required=True)
+
+    def update(self, steps: int) -> None:
+        """Count `steps` more."""
+        self._done += steps
+        if self._bar is not None:
+            self._bar.update(steps)
+        elif self._automatic:
+            elapsed = time.perf_counter() - self._started
+            if elapsed * (self._total - self._done) > _LONG_SECONDS * self._done:
+                self._open(required=False)
+
+    def _open(self, *, required: bool) -> None:
+        self._automatic = False
+        try:
+            from tqdm.auto import tqdm
+        except ImportError:
+            if required:
+                raise ImportError("progress=True needs tqdm: pip install 'langevin-fast[progress]'") from None
+            return
+        self._bar = tqdm(total=self._total, initial=self._done, unit="step", unit_scale=True)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()

@@ -1,0 +1,401 @@
+"""A simulation that can be run on and looked at: the object behind :func:`langevin_fast.sample`."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import secrets
+import time
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import backends, checks
+from .backends.problem import Frames, Problem, State
+from .errors import DivergenceError
+from .noise import PRECISIONS, draw
+from .potentials.base import Potential
+from .progress import Progress
+from .schemes import Instruction, Program, Scheme
+
+__all__ = ["Simulation"]
+
+# Steps are made in chunks of about this long, so that Ctrl-C and the progress bar are served in time.
+_CHUNK_SECONDS = 0.1
+_LONGEST_CHUNK = 2**22  # steps; the kernels count acceptances of a chunk in single precision
+
+
+class Simulation:
+    """Particles that move by a scheme in a potential.
+
+    Parameters
+    ----------
+    potential : Potential
+        U, from :mod:`langevin_fast.potentials`.
+    scheme : Scheme
+        For example ``lf.BAOAB(step_size=0.05, friction=1.0)``.
+    initial : array_like of shape (dim,) or (n_particles, dim), optional
+        Positions, in length units; one point starts all particles. Default: the potential's documented start.
+    velocities : array_like of shape (dim,) or (n_particles, dim), optional
+        Underdamped schemes only, in length/time. Default: drawn from the Maxwell-Boltzmann distribution at kT, from
+        noise of their own.
+    n_particles : int, optional
+        Default: what the shapes of the other arguments say, else 1.
+    mass : float or array_like of shape (dim,), (n_particles, 1) or (n_particles, dim), default 1
+        Underdamped schemes only.
+    seed : int, optional
+        0 <= seed < 2**64. Default: a new one, which ``.seed`` reports.
+    backend : {"auto", "cpp"}
+        Who makes the steps.
+    precision : {"double", "single"}
+        Of the state, the noise and all arithmetic.
+    threads : int, optional
+        Default: as many as OpenMP offers. The results do not depend on it.
+    streams : sequence of int, optional
+        The noise stream of each particle, 0 <= stream < 2**56. Default: 0, 1, 2, ...; ``streams=[17]`` reruns particle
+        17 alone.
+    on_divergence : {"raise", "freeze"}
+        What happens when a particle is no longer finite: a :class:`DivergenceError`, or it stays where it last was
+        finite (``.diverged`` says since when) and the others go on.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not allowed; the message names it.
+    MemoryError
+        If the state would not fit into memory.
+    """
+
+    def __init__(
+        self,
+        potential: Potential,
+        scheme: Scheme,
+        *,
+        initial: ArrayLike | None = None,
+        velocities: ArrayLike | None = None,
+        n_particles: int | None = None,
+        mass: ArrayLike = 1.0,
+        seed: int | None = None,
+        backend: str = "auto",
+        precision: str = "double",
+        threads: int | None = None,
+        streams: Sequence[int] | np.ndarray | None = None,
+        on_divergence: str = "raise",
+    ) -> None:
+        if not isinstance(potential, Potential):
+            raise TypeError(f"potential must be a langevin_fast potential; got {checks.shorten(potential)}")
+        if not isinstance(scheme, Scheme):
+            raise TypeError(f"scheme must be a scheme such as lf.BAOAB(...); got {checks.shorten(scheme)}")
+        if scheme.metropolised and not potential.has_energy:
+            raise ValueError(f"{scheme!r} needs the energy, which {potential!r} does not have")
+        checks.one_of("precision", precision, tuple(PRECISIONS))
+        checks.one_of("on_divergence", on_divergence, ("raise", "freeze"))
+        self.potential = potential
+        self.scheme = scheme
+        self.precision = precision
+        self.seed = secrets.randbits(64) if seed is None else checks.integer("seed", seed, 0, 2**64 - 1)
+        self.backend, self._backend = backends.choose(backend)
+        self._on_divergence = on_divergence
+        dtype = PRECISIONS[precision]
+
+        n = _count_particles(potential, scheme, n_particles, initial, velocities, mass, streams)
+        _check_memory(2 * n * potential.dim * np.dtype(dtype).itemsize * (1 if scheme.overdamped else 2), "the state")
+        positions = _per_component("initial", potential.default_start if initial is None else initial, n, potential.dim)
+        if scheme.overdamped:
+            if velocities is not None:
+                raise ValueError(f"velocities are not allowed with {scheme!r}: it is overdamped")
+            if np.ndim(mass) or mass != 1.0:
+                raise ValueError(f"mass={checks.shorten(mass)} is not allowed with {scheme!r}: it is overdamped; use drag=")
+        self._mass = _mass_array(mass, n, potential.dim)
+        self._streams = _stream_array(streams, n)
+        if precision == "single":
+            _warn_if_frozen(scheme, self._mass, positions, potential.default_start)
+
+        program = scheme.program(self._mass)
+        self._problem = Problem(
+            potential=potential,
+            parameters=potential.parameters.astype(dtype),
+            program=_cast(program, dtype),
+            dtype=dtype,
+            seed=self.seed,
+            streams=self._streams,
+            threads=_thread_count(threads),
+        )
+        if scheme.overdamped:
+            v = None
+        elif velocities is not None:
+            v = _per_component("velocities", velocities, n, potential.dim).astype(dtype)
+        else:
+            v = self._maxwell_boltzmann(n, dtype)
+        self._state = State(
+            0, positions.astype(dtype), v, np.zeros(n, np.int64), np.full(n, -1, np.int64)
+        )
+        if scheme.metropolised:
+            _check_start(potential, self._state.positions)
+        self._seconds_per_step: float | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"<Simulation of {self.n_particles} particles at step {self.step}: {self.potential!r}, {self.scheme!r}, "
+            f"seed={self.seed}, backend={self.backend!r}, precision={self.precision!r}>"
+        )
+
+    # --- what it shows -----------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """The state after the last complete step."""
+        return self._state
+
+    @property
+    def n_particles(self) -> int:
+        """Number of particles."""
+        return len(self._state.positions)
+
+    @property
+    def positions(self) -> np.ndarray:
+        """Positions, (n_particles, dim), in length units; a read-only snapshot."""
+        return _read_only(self._state.positions)
+
+    @property
+    def velocities(self) -> np.ndarray | None:
+        """On-step velocities, (n_particles, dim), in length/time; None for overdamped schemes."""
+        return None if self._state.velocities is None else _read_only(self._state.velocities)
+
+    @property
+    def step(self) -> int:
+        """Number of steps made."""
+        return self._state.step
+
+    @property
+    def time(self) -> float | np.ndarray:
+        """Time: step * step_size, one per particle where the step sizes are."""
+        return self._state.step * self.scheme.step_size
+
+    @property
+    def mass(self) -> np.ndarray:
+        """Masses, (1 or n_particles, 1 or dim)."""
+        return _read_only(self._mass)
+
+    @property
+    def streams(self) -> np.ndarray:
+        """The noise stream of each particle, (n_particles,)."""
+        return _read_only(self._streams)
+
+    @property
+    def acceptance_rate(self) -> np.ndarray | None:
+        """Fraction of accepted proposals of each particle since step 0; None for schemes without tests."""
+        if not self.scheme.metropolised:
+            return None
+        with np.errstate(invalid="ignore"):
+            return self._state.accepted / np.float64(self._state.step)
+
+    @property
+    def diverged(self) -> np.ndarray:
+        """For each particle the step after which it was first not finite, or -1; (n_particles,)."""
+        return _read_only(self._state.diverged)
+
+    # --- running -----------------------------------------------------------------------------------------------------
+
+    def run(self, n_steps: int, *, progress: bool | None = None) -> None:
+        """Make `n_steps` steps. ``run(a); run(b)`` gives the same bits as ``run(a + b)``.
+
+        Ctrl-C raises ``KeyboardInterrupt`` within half a second and leaves the simulation at a complete step.
+
+        Parameters
+        ----------
+        n_steps : int
+            >= 0.
+        progress : bool, optional
+            A progress bar (tqdm). Default: when tqdm is installed, the run is long and stderr is a terminal.
+
+        Raises
+        ------
+        DivergenceError
+            If a particle is no longer finite (unless ``on_divergence="freeze"``); the simulation then stands at the
+            step before.
+        """
+        n_steps = checks.integer("n_steps", n_steps, 0)
+        with Progress(n_steps, progress) as bar:
+            self._advance(n_steps, None, bar)
+
+    def _advance(self, n_steps: int, frames: Frames | None, bar: Progress) -> None:
+        end = self.step + n_steps
+        while self.step < end:
+            chunk = min(end - self.step, self._chunk_steps())
+            started = time.perf_counter()
+            state = self._backend.advance(self._problem, self._state, chunk, frames)
+            elapsed = time.perf_counter() - started
+            if self._on_divergence == "raise" and (state.diverged >= 0).any():
+                self._raise_divergence(state.diverged, frames)
+            # One assignment: a KeyboardInterrupt comes before it or after it.
+            self._state = state
+            self._seconds_per_step = elapsed / chunk
+            bar.update(chunk)
+
+    def _chunk_steps(self) -> int:
+        if self._seconds_per_step is None:  # nothing measured yet: a short one
+            steps = 50_000 / (self.n_particles * self.potential.dim)
+        else:
+            steps = _CHUNK_SECONDS / max(self._seconds_per_step, 1e-12)
+        return int(min(max(steps, 1), _LONGEST_CHUNK))
+
+    def _raise_divergence(self, diverged: np.ndarray, frames: Frames | None) -> None:
+        """Go to the step before the first divergence and raise."""
+        bad = np.flatnonzero(diverged >= 0)
+        step = int(diverged[bad].min())
+        particle = int(bad[diverged[bad] == step][0])
+        # The same steps again, up to where everything was finite: the noise is a function of the step number.
+        if step - 1 > self.step:
+            self._state = self._backend.advance(self._problem, self._state, step - 1 - self.step, frames)
+        h = np.broadcast_to(self.scheme.step_size, (self.n_particles,))[particle]
+        raise DivergenceError(
+            step, particle, int(self._streams[particle]), self._state.positions[particle].copy(), float(h)
+        )
+
+    def _forget_acceptances(self) -> None:
+        self._state = dataclasses.replace(self._state, accepted=np.zeros_like(self._state.accepted))
+
+    def _maxwell_boltzmann(self, n: int, dtype: Any) -> np.ndarray:
+        kT = np.reshape(self.scheme.kT, (-1, 1))
+        scale = np.sqrt(kT / self._mass).astype(dtype)
+        return scale * draw("initial", self.seed, self._streams, 0, self.potential.dim, dtype)
+
+
+# --- arguments ------------------------------------------------------------------------------------------------------------
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _count_particles(
+    potential: Potential,
+    scheme: Scheme,
+    n_particles: int | None,
+    initial: ArrayLike | None,
+    velocities: ArrayLike | None,
+    mass: ArrayLike,
+    streams: ArrayLike | None,
+) -> int:
+    """The number of particles on which all arguments agree."""
+    said: dict[str, int] = {}
+    if n_particles is not None:
+        said["n_particles"] = checks.integer("n_particles", n_particles, 1)
+    for name, value in (("initial", initial), ("velocities", velocities)):
+        if value is not None and np.ndim(value) == 2:
+            said[name] = np.shape(value)[0]
+    if np.ndim(mass) == 2 and np.shape(mass)[0] != 1:
+        said["mass"] = np.shape(mass)[0]
+    if streams is not None:
+        said["streams"] = len(np.atleast_1d(streams))
+    if scheme.n_particles is not None:
+        said["step_size or kT"] = scheme.n_particles
+    if len(set(said.values())) > 1:
+        listed = ", ".join(f"{name} says {n}" for name, n in said.items())
+        raise ValueError(f"the number of particles is contradictory: {listed}")
+    return next(iter(said.values()), 1)
+
+
+def _per_component(name: str, value: ArrayLike, n: int, dim: int) -> np.ndarray:
+    """A point for all particles or one for each, as (n, dim)."""
+    array = checks.finite_array(name, value)
+    if array.shape not in ((dim,), (n, dim)):
+        raise ValueError(f"{name} must have the shape ({dim},) or ({n}, {dim}); got {array.shape}")
+    return np.array(np.broadcast_to(array, (n, dim)), order="C")
+
+
+def _mass_array(mass: ArrayLike, n: int, dim: int) -> np.ndarray:
+    if np.ndim(mass) == 0:
+        return np.full((1, 1), checks.positive("mass", mass))
+    array = checks.positive_array("mass", mass)
+    if array.shape not in ((dim,), (1, dim), (n, 1), (n, dim)):
+        raise ValueError(f"mass must be a number or have the shape ({dim},), ({n}, 1) or ({n}, {dim}); got {array.shape}")
+    return array.reshape(1, dim) if array.ndim == 1 else array
+
+
+def _stream_array(streams: ArrayLike | None, n: int) -> np.ndarray:
+    from . import _core
+
+    if streams is None:
+        return np.arange(n, dtype=np.uint64)
+    array = np.asarray(streams)
+    allowed = f"streams must be integers from 0 to 2**{_core.STREAM_BITS} - 1, one per particle"
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise TypeError(f"{allowed}; got {checks.shorten(streams)}")
+    if (array < 0).any() or (array > 2**_core.STREAM_BITS - 1).any():
+        raise ValueError(f"{allowed}; got {checks.shorten(streams)}")
+    return np.ascontiguousarray(array, dtype=np.uint64)
+
+
+def _thread_count(threads: int | None) -> int:
+    from . import _core
+
+    if threads is None:
+        return _core.default_threads()
+    return checks.integer("threads", threads, 1, 4096)
+
+
+def _cast(program: Program, dtype: Any) -> Program:
+    """Coefficients are computed in double precision and rounded once."""
+    instructions = tuple(
+        Instruction(i.letter, i.draw, tuple(np.ascontiguousarray(c, dtype=dtype) for c in i.coefficients))
+        for i in program.instructions
+    )
+    return program._replace(instructions=instructions)
+
+
+def _check_start(potential: Potential, positions: np.ndarray) -> None:
+    with np.errstate(all="ignore"):
+        bad = ~(np.isfinite(potential.energy(positions)) & np.isfinite(potential.gradient(positions)).all(axis=1))
+    if bad.any():
+        particle = int(np.flatnonzero(bad)[0])
+        raise ValueError(
+            f"initial: the energy or gradient of particle {particle} is not finite at {positions[particle]}; "
+            "MALA must start where both are"
+        )
+
+
+def _check_memory(n_bytes: int, what: str) -> None:
+    """Say so before trying: on many systems an allocation that is too large succeeds and the process is killed later."""
+    available = _available_memory()
+    if available is not None and n_bytes > available:
+        raise MemoryError(
+            f"{what} would take {n_bytes / 2**30:.3g} GiB, but {available / 2**30:.3g} GiB of memory are available; "
+            'use fewer particles or steps, a larger stride, stride=None, or precision="single"'
+        )
+
+
+def _available_memory() -> int | None:
+    try:
+        with open("/proc/meminfo") as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, ValueError):
+        return None
+
+
+def _warn_if_frozen(scheme: Scheme, mass: np.ndarray, positions: np.ndarray, start: np.ndarray) -> None:
+    """Single precision resolves positions to one part in 2**24: smaller steps are rounded away."""
+    h, kT = np.reshape(scheme.step_size, (-1, 1)), np.reshape(scheme.kT, (-1, 1))
+    if scheme.overdamped:
+        displacement = np.sqrt(2.0 * kT * h / scheme.drag)
+    else:
+        displacement = h * np.sqrt(kT / mass)
+    scale = max(np.abs(positions).max(), np.abs(start).max())
+    smallest = float(displacement.min())
+    if 0.0 < smallest < 8.0 * np.finfo(np.float32).eps * scale:
+        warnings.warn(
+            f"in single precision a step moves particles by about {smallest:.2g}, which positions of size {scale:.2g} "
+            f"hardly resolve (spacing {np.spacing(np.float32(scale)):.2g}): they freeze or drift. "
+            'Use precision="double" or a larger step_size.',
+            UserWarning,
+            stacklevel=4,
+        )
