@@ -37,7 +37,8 @@ int potential_number(const std::string& name) {
   throw py::value_error("no compiled potential is called '" + name + "'");
 }
 
-// --- instruction-set level --------------------------------------------------------------------------------------------
+// --- instruction-set level
+// --------------------------------------------------------------------------------------------
 
 std::atomic<const lf::Level*> current_level{nullptr};
 
@@ -70,7 +71,8 @@ py::list isa_levels() {
   return result;
 }
 
-// --- arrays -----------------------------------------------------------------------------------------------------------
+// --- arrays
+// -----------------------------------------------------------------------------------------------------------
 
 template <class T>
 void require_shape(const Array<T>& a, const char* name, std::initializer_list<int64_t> shape) {
@@ -89,7 +91,7 @@ Array<Real> evaluate(const std::string& kind, int dim, const Array<Real>& parame
   const int64_t n = x.shape(0);
   Array<Real> out = want_gradient ? Array<Real>({n, static_cast<int64_t>(dim)}) : Array<Real>(n);
   Real* to = out.mutable_data();
-  const lf::Evaluation<Real> e{potential_number(kind), parameters.data(), dim, n, x.data(),
+  const lf::Evaluation<Real> e{potential_number(kind),       parameters.data(),           dim, n, x.data(),
                                want_gradient ? nullptr : to, want_gradient ? to : nullptr};
   const auto& kernels = lf::kernels_of<Real>(level());
   py::gil_scoped_release release;
@@ -146,7 +148,8 @@ py::tuple spd_inverse(const Array<double>& a) {
   return py::make_tuple(inverse, log_determinant);
 }
 
-// --- running ----------------------------------------------------------------------------------------------------------
+// --- running
+// ----------------------------------------------------------------------------------------------------------
 
 lf::Operation operation(char letter) {
   switch (letter) {
@@ -160,8 +163,8 @@ lf::Operation operation(char letter) {
       return lf::Operation::euler_maruyama;
     case 'L':
       return lf::Operation::leimkuhler_matthews;
-    case 'S':
-      return lf::Operation::save;
+    case 'P':
+      return lf::Operation::propose;
     case 'M':
       return lf::Operation::metropolis;
   }
@@ -196,9 +199,8 @@ void run(const std::string& kind, const Array<Real>& parameters, const py::list&
   require_shape(streams, "streams", {n});
   require_shape(accepted, "accepted", {n});
   require_shape(diverged, "diverged", {n});
-  const int64_t frames = stride > 0 && next_frame <= first_step + n_steps
-                             ? (first_step + n_steps - next_frame) / stride + 1
-                             : 0;
+  const int64_t frames =
+      stride > 0 && next_frame <= first_step + n_steps ? (first_step + n_steps - next_frame) / stride + 1 : 0;
 
   lf::Problem<Real> problem{};
   problem.potential = potential_number(kind);
@@ -273,7 +275,8 @@ PYBIND11_MODULE(_core, m) {
   m.def("isa_levels", &isa_levels);
   m.def("has_openmp", &lf::has_openmp);
   m.def("default_threads", &lf::default_threads);
-  m.def("potential_names", [] { return std::vector<std::string>(std::begin(kPotentialNames), std::end(kPotentialNames)); });
+  m.def("potential_names",
+        [] { return std::vector<std::string>(std::begin(kPotentialNames), std::end(kPotentialNames)); });
   m.attr("MAX_INSTRUCTIONS") = lf::kMaxInstructions;
   m.attr("STREAM_BITS") = lf::kStreamBits;
   py::dict tags;
@@ -283,26 +286,26 @@ PYBIND11_MODULE(_core, m) {
   tags["other"] = static_cast<int>(lf::Tag::other);
   m.attr("TAGS") = tags;
 
-#define LF_FOR_BOTH(NAME, FUNCTION)    \
-  m.def(NAME, FUNCTION(double)); \
+#define LF_FOR_BOTH(NAME, FUNCTION) \
+  m.def(NAME, FUNCTION(double));    \
   m.def(NAME, FUNCTION(float));
-#define LF_ENERGY(Real)                                                                                            \
-  [](const std::string& kind, int dim, const Array<Real>& p, const Array<Real>& x) {                               \
-    return evaluate<Real>(kind, dim, p, x, false);                                                                 \
-  },                                                                                                               \
+#define LF_ENERGY(Real)                                                              \
+  [](const std::string& kind, int dim, const Array<Real>& p, const Array<Real>& x) { \
+    return evaluate<Real>(kind, dim, p, x, false);                                   \
+  },                                                                                 \
       py::arg("kind"), py::arg("dim"), py::arg("parameters").noconvert(), py::arg("x").noconvert()
-#define LF_GRADIENT(Real)                                                                                          \
-  [](const std::string& kind, int dim, const Array<Real>& p, const Array<Real>& x) {                               \
-    return evaluate<Real>(kind, dim, p, x, true);                                                                  \
-  },                                                                                                               \
+#define LF_GRADIENT(Real)                                                            \
+  [](const std::string& kind, int dim, const Array<Real>& p, const Array<Real>& x) { \
+    return evaluate<Real>(kind, dim, p, x, true);                                    \
+  },                                                                                 \
       py::arg("kind"), py::arg("dim"), py::arg("parameters").noconvert(), py::arg("x").noconvert()
 #define LF_FUNCTION(Real) &function<Real>, py::arg("name"), py::arg("x").noconvert()
-#define LF_RUN(Real)                                                                                               \
-  &run<Real>, py::kw_only(), py::arg("kind"), py::arg("parameters").noconvert(), py::arg("program"),               \
-      py::arg("normals_per_step"), py::arg("uniforms_per_step"), py::arg("looks_ahead"), py::arg("seed"),          \
-      py::arg("streams").noconvert(), py::arg("positions_in").noconvert(), py::arg("velocities_in"),               \
-      py::arg("positions_out").noconvert(), py::arg("velocities_out"), py::arg("first_step"), py::arg("n_steps"),  \
-      py::arg("next_frame"), py::arg("stride"), py::arg("frame_positions"), py::arg("frame_velocities"),           \
+#define LF_RUN(Real)                                                                                              \
+  &run<Real>, py::kw_only(), py::arg("kind"), py::arg("parameters").noconvert(), py::arg("program"),              \
+      py::arg("normals_per_step"), py::arg("uniforms_per_step"), py::arg("looks_ahead"), py::arg("seed"),         \
+      py::arg("streams").noconvert(), py::arg("positions_in").noconvert(), py::arg("velocities_in"),              \
+      py::arg("positions_out").noconvert(), py::arg("velocities_out"), py::arg("first_step"), py::arg("n_steps"), \
+      py::arg("next_frame"), py::arg("stride"), py::arg("frame_positions"), py::arg("frame_velocities"),          \
       py::arg("accepted").noconvert(), py::arg("diverged").noconvert(), py::arg("threads")
   LF_FOR_BOTH("energy", LF_ENERGY)
   LF_FOR_BOTH("gradient", LF_GRADIENT)

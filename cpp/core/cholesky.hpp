@@ -1,5 +1,5 @@
-// Inverse and determinant of a symmetric positive definite matrix, in a fixed order of operations: LAPACK's bits depend on
-// the processor, and these numbers become parameters of potentials.
+// Inverse and determinant of a symmetric positive definite matrix, in a fixed order of operations: LAPACK's bits depend
+// on the processor, and these numbers become parameters of potentials.
 #pragma once
 
 #include <cmath>

@@ -19,7 +19,8 @@ LF_INLINE T horner(T x, RealOf<T> c, C... rest) {
   return horner(x, RealOf<T>(rest)...) * x + T(c);
 }
 
-// --- logarithm --------------------------------------------------------------------------------------------------------
+// --- logarithm
+// --------------------------------------------------------------------------------------------------------
 
 template <class Real>
 struct LogConstants;
@@ -48,8 +49,7 @@ struct LogConstants<float> {
 template <class T>
 LF_INLINE T log_polynomial(T z, double c) {
   return horner(z, c * 0x1.5555555555592p-1, c * 0x1.999999997ff63p-2, c * 0x1.24924941db48ap-2,
-                c * 0x1.c71c521a19c19p-3, c * 0x1.74663ba330cf0p-3, c * 0x1.39a20ba876215p-3,
-                c * 0x1.2f025151a1a4ap-3);
+                c * 0x1.c71c521a19c19p-3, c * 0x1.74663ba330cf0p-3, c * 0x1.39a20ba876215p-3, c * 0x1.2f025151a1a4ap-3);
 }
 template <class T>
 LF_INLINE T log_polynomial(T z, float c) {
@@ -59,8 +59,9 @@ LF_INLINE T log_polynomial(T z, float c) {
 // kScale log(x 2^-kShift) of a positive, finite, normal x; anything else gives a meaningless result: see log().
 // kScale is plus or minus a power of two, so it changes no rounding.
 //
-// x = m 2^k with m in [sqrt(1/2), sqrt(2)); log x = k log 2 + 2 atanh(s), s = (m - 1) / (m + 1). For k = 0 the first term
-// vanishes and the result is accurate relative to itself; otherwise it is at least log(2)/2 and one product is enough.
+// x = m 2^k with m in [sqrt(1/2), sqrt(2)); log x = k log 2 + 2 atanh(s), s = (m - 1) / (m + 1). For k = 0 the first
+// term vanishes and the result is accurate relative to itself; otherwise it is at least log(2)/2 and one product is
+// enough.
 template <int kScale, int kShift, class T>
 LF_INLINE T scaled_log(T x) {
   using Real = RealOf<T>;
@@ -88,7 +89,8 @@ LF_INLINE T log(T x) {
   return r;
 }
 
-// --- exponential -------------------------------------------------------------------------------------------------------
+// --- exponential
+// -------------------------------------------------------------------------------------------------------
 
 template <class T>
 struct ExpConstants;
@@ -149,7 +151,8 @@ template <class T>
 LF_INLINE T exp(T x) {
   using Real = RealOf<T>;
   using C = ExpConstants<Real>;
-  const T clamped = select(less(x, T(C::kLowest)), T(C::kLowest), select(greater(x, T(C::kHighest)), T(C::kHighest), x));
+  const T clamped =
+      select(less(x, T(C::kLowest)), T(C::kLowest), select(greater(x, T(C::kHighest)), T(C::kHighest), x));
   const ExpReduced<T> e = reduce_exp(clamped);
   const T y = (e.r * e.r) * exp_polynomial(e.r, Real(0)) + e.r + T(Real(1));
   T result = (y + y) * e.half_scale;
@@ -162,14 +165,16 @@ template <class T>
 LF_INLINE T expm1(T x) {
   using Real = RealOf<T>;
   using C = ExpConstants<Real>;
-  const T clamped = select(less(x, T(C::kLowest)), T(C::kLowest), select(greater(x, T(C::kHighest)), T(C::kHighest), x));
+  const T clamped =
+      select(less(x, T(C::kLowest)), T(C::kLowest), select(greater(x, T(C::kHighest)), T(C::kHighest), x));
   const ExpReduced<T> e = reduce_exp(clamped);
   const T p = (e.r * e.r) * exp_polynomial(e.r, Real(0)) + e.r;
   const T result = (p + p) * e.half_scale + ((e.half_scale - T(Real(0.5))) + (e.half_scale - T(Real(0.5))));
   return select(greater(x, T(C::kHighest)), T(Real(__builtin_inf())), result);
 }
 
-// --- sine and cosine of a quarter turn -----------------------------------------------------------------------------------
+// --- sine and cosine of a quarter turn
+// -----------------------------------------------------------------------------------
 
 template <class T>
 LF_INLINE T sin_polynomial(T z, double) {

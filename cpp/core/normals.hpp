@@ -3,7 +3,8 @@
 // double: one block gives two normals (two uniforms); single: four normals (four uniforms).
 //   radius  u = (w | 1) 2^-64 (double, w = words 0 and 1) or (w | 1) 2^-32 (single), w rounded to working precision, so
 //           0 < u <= 1; r = sqrt(-2 log u) reaches 9.4 (double) and 6.6 (single)
-//   angle   a signed fraction t of an eighth turn, |t| <= 1, from all bits of a second word as a two's complement number;
+//   angle   a signed fraction t of an eighth turn, |t| <= 1, from all bits of a second word as a two's complement
+//   number;
 //           the two lowest bits of that word choose the quarter turn: bit 0 the sign of r, bit 1 which normal gets the
 //           cosine
 #pragma once
@@ -26,7 +27,7 @@ inline constexpr int kWordBits = 8 * static_cast<int>(sizeof(RealOf<T>));
 template <class T>
 LF_INLINE PairOf<T> polar(T radius, T t, BitsOf<T> angle) {
   using Bits = BitsOf<T>;
-    const T r = from_bits(Bits(to_bits(radius) ^ (angle << (kWordBits<T> - 1))));
+  const T r = from_bits(Bits(to_bits(radius) ^ (angle << (kWordBits<T> - 1))));
   const SinCos<T> sc = sincos_eighth(t);
   const auto swap = bit_is_set<T>(angle, 1);
   return {r * select(swap, sc.sin, sc.cos), r * select(swap, sc.cos, sc.sin)};

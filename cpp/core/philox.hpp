@@ -25,8 +25,8 @@ LF_INLINE PhiloxKey philox_key(uint64_t seed) {
   return key;
 }
 
-// A 128-bit counter, one 32-bit word in the low half of each 64-bit lane, where the 32 x 32 -> 64 multiply wants it. The
-// high halves may hold anything.
+// A 128-bit counter, one 32-bit word in the low half of each 64-bit lane, where the 32 x 32 -> 64 multiply wants it.
+// The high halves may hold anything.
 template <class W>
 struct PhiloxCounter {
   W c0, c1, c2, c3;
@@ -45,8 +45,8 @@ LF_INLINE PhiloxCounter<W> philox_round(PhiloxCounter<W> c, uint64_t k0, uint64_
   return {xor3(p1 >> 32, c.c1, W(k0)), p1, xor3(p0 >> 32, c.c3, W(k1)), p0};
 }
 
-// Rounds first .. 9. The last one leaves the two halves of a product where they are: its high half, once the other terms
-// are added to it, is the even word and its low half the odd one.
+// Rounds first .. 9. The last one leaves the two halves of a product where they are: its high half, once the other
+// terms are added to it, is the even word and its low half the odd one.
 template <int first, class W>
 LF_INLINE PhiloxWords<W> philox_rounds(PhiloxCounter<W> c, const PhiloxKey& key) {
   if constexpr (first < 9) {
@@ -63,9 +63,9 @@ LF_INLINE PhiloxWords<W> philox(PhiloxCounter<W> c, const PhiloxKey& key) {
   return philox_rounds<0>(c, key);
 }
 
-// The same for counters that share words 1 and 3, and word 0 within a vector: one block index for a crowd of particles. What
-// the first two rounds make of word 2 alone is computed once per crowd; what they make of the shared words is plain integer
-// arithmetic. That saves a sixth of the work.
+// The same for counters that share words 1 and 3, and word 0 within a vector: one block index for a crowd of particles.
+// What the first two rounds make of word 2 alone is computed once per crowd; what they make of the shared words is
+// plain integer arithmetic. That saves a sixth of the work.
 template <class W>
 struct PhiloxCrowd {
   W a, b, c;

@@ -1,8 +1,8 @@
 // Packs: N SIMD vectors that behave like one number.
 //
-// Everything numerical in this project is written once, as a template over T, and T is either a plain `double` / `float`
-// or a Pack of them. A Pack holds several independent vectors so that the latency of one instruction is hidden behind
-// the others. Every operator is one IEEE operation per lane, so the bits do not depend on the width of T.
+// Everything numerical in this project is written once, as a template over T, and T is either a plain `double` /
+// `float` or a Pack of them. A Pack holds several independent vectors so that the latency of one instruction is hidden
+// behind the others. Every operator is one IEEE operation per lane, so the bits do not depend on the width of T.
 //
 // This header is compiled once per instruction-set level, each time inside a namespace of its own (LF_ISA). It must not
 // pull in any part of the standard library that emits code: the linker would keep a single copy of such a function,
@@ -19,9 +19,11 @@
 #error "compile with LF_ISA set to the name of the instruction-set level"
 #endif
 
-#define LF_INLINE inline __attribute__((always_inline))
+#define LF_INLINED __attribute__((always_inline))  // for lambdas
+#define LF_INLINE inline LF_INLINED
 
-// GCC holds the alignment attribute of vector types apart from template arguments and says so; nothing here relies on it.
+// GCC holds the alignment attribute of vector types apart from template arguments and says so; nothing here relies on
+// it.
 #pragma GCC diagnostic ignored "-Wignored-attributes"
 
 namespace lf::LF_ISA {
@@ -88,8 +90,8 @@ struct Pack {
     return make(f, IndicesTo<N>{});
   }
 
-#define LF_BINARY(op)                                        \
-  friend LF_INLINE Pack operator op(Pack a, Pack b) {        \
+#define LF_BINARY(op)                                             \
+  friend LF_INLINE Pack operator op(Pack a, Pack b) {             \
     return make([&](int i) { return Vec<E>(a.v[i] op b.v[i]); }); \
   }
   LF_BINARY(+)
@@ -168,17 +170,17 @@ inline constexpr int kLanesOf = Number<T>::kLanes;
 
 // --- comparisons and selection --------------------------------------------------------------------------------------
 
-#define LF_COMPARE(name, op)                                                                         \
-  LF_INLINE bool name(double a, double b) { return a op b; }                                          \
-  LF_INLINE bool name(float a, float b) { return a op b; }                                            \
-  template <class E, int N>                                                                           \
-  LF_INLINE PackMask<E, N> name(Pack<E, N> a, Pack<E, N> b) {                                         \
-    using S = typename SameSizeInt<E>::Signed;                                                        \
-    return {Pack<S, N>::make([&](int i) { return Vec<S>(a.v[i] op b.v[i]); })};                       \
-  }                                                                                                   \
-  template <class E, int N>                                                                           \
-  LF_INLINE PackMask<E, N> name(Pack<E, N> a, E b) {                                                  \
-    return name(a, Pack<E, N>(b));                                                                    \
+#define LF_COMPARE(name, op)                                                    \
+  LF_INLINE bool name(double a, double b) { return a op b; }                    \
+  LF_INLINE bool name(float a, float b) { return a op b; }                      \
+  template <class E, int N>                                                     \
+  LF_INLINE PackMask<E, N> name(Pack<E, N> a, Pack<E, N> b) {                   \
+    using S = typename SameSizeInt<E>::Signed;                                  \
+    return {Pack<S, N>::make([&](int i) { return Vec<S>(a.v[i] op b.v[i]); })}; \
+  }                                                                             \
+  template <class E, int N>                                                     \
+  LF_INLINE PackMask<E, N> name(Pack<E, N> a, E b) {                            \
+    return name(a, Pack<E, N>(b));                                              \
   }
 LF_COMPARE(less, <)
 LF_COMPARE(less_equal, <=)
@@ -214,7 +216,8 @@ LF_INLINE T minimum(T a, T b) {
   return select(less(a, b), a, b);
 }
 
-// --- bits -------------------------------------------------------------------------------------------------------------
+// --- bits
+// -------------------------------------------------------------------------------------------------------------
 
 LF_INLINE uint64_t to_bits(double x) {
   uint64_t r;
@@ -250,7 +253,8 @@ LF_INLINE Pack<float, N> from_bits(Pack<uint32_t, N> x) {
   return Pack<float, N>::make([&](int i) { return reinterpret_cast<Vec<float>>(x.v[i]); });
 }
 
-// --- what the vector extensions lack: one intrinsic each -----------------------------------------------------------------
+// --- what the vector extensions lack: one intrinsic each
+// -----------------------------------------------------------------
 
 // Product of the low 32 bits of each 64-bit lane; the high halves are ignored.
 LF_INLINE uint64_t multiply_low32(uint64_t a, uint64_t b) { return (a & 0xffffffffu) * (b & 0xffffffffu); }
@@ -275,9 +279,8 @@ template <int N>
 LF_INLINE Pack<uint64_t, N> xor3(Pack<uint64_t, N> a, Pack<uint64_t, N> b, Pack<uint64_t, N> c) {
 #if defined(__AVX512F__)
   return Pack<uint64_t, N>::make([&](int i) {
-    return reinterpret_cast<Vec<uint64_t>>(_mm512_ternarylogic_epi64(reinterpret_cast<__m512i>(a.v[i]),
-                                                                     reinterpret_cast<__m512i>(b.v[i]),
-                                                                     reinterpret_cast<__m512i>(c.v[i]), 0x96));
+    return reinterpret_cast<Vec<uint64_t>>(_mm512_ternarylogic_epi64(
+        reinterpret_cast<__m512i>(a.v[i]), reinterpret_cast<__m512i>(b.v[i]), reinterpret_cast<__m512i>(c.v[i]), 0x96));
   });
 #else
   return a ^ b ^ c;
@@ -348,9 +351,8 @@ LF_INLINE float unsigned_to_real(uint32_t x) { return static_cast<float>(x); }
 template <int N>
 LF_INLINE Pack<float, N> unsigned_to_real(Pack<uint32_t, N> x) {
 #if defined(__AVX512F__)
-  return Pack<float, N>::make([&](int i) {
-    return reinterpret_cast<Vec<float>>(_mm512_cvtepu32_ps(reinterpret_cast<__m512i>(x.v[i])));
-  });
+  return Pack<float, N>::make(
+      [&](int i) { return reinterpret_cast<Vec<float>>(_mm512_cvtepu32_ps(reinterpret_cast<__m512i>(x.v[i]))); });
 #else
   // Two exact conversions and one rounding: the same result as a single rounding.
   return signed_to_real(x >> 16) * Pack<float, N>(65536.0f) + signed_to_real(x & Pack<uint32_t, N>(0xffffu));
@@ -361,11 +363,12 @@ LF_INLINE Pack<float, N> unsigned_to_real(Pack<uint32_t, N> x) {
 LF_INLINE double unsigned_to_real(uint64_t x) { return static_cast<double>(x); }
 LF_INLINE double signed_to_real(uint64_t x) { return static_cast<double>(static_cast<int64_t>(x)); }
 #if !defined(__AVX512DQ__)
-// Each half goes into the mantissa of a number of known exponent; subtracting `offset` is exact and the sum rounds once.
+// Each half goes into the mantissa of a number of known exponent; subtracting `offset` is exact and the sum rounds
+// once.
 template <int N>
 LF_INLINE Pack<double, N> halves_to_double(Pack<uint64_t, N> x, double offset) {
   using W = Pack<uint64_t, N>;
-  const auto high = from_bits((x >> 32) | W(uint64_t(0x4530000000000000u)));                              // 2^84 + high 2^32
+  const auto high = from_bits((x >> 32) | W(uint64_t(0x4530000000000000u)));                      // 2^84 + high 2^32
   const auto low = from_bits((x & W(uint64_t(0xffffffffu))) | W(uint64_t(0x4330000000000000u)));  // 2^52 + low
   return (high - Pack<double, N>(offset)) + low;
 }
@@ -373,9 +376,8 @@ LF_INLINE Pack<double, N> halves_to_double(Pack<uint64_t, N> x, double offset) {
 template <int N>
 LF_INLINE Pack<double, N> unsigned_to_real(Pack<uint64_t, N> x) {
 #if defined(__AVX512DQ__)
-  return Pack<double, N>::make([&](int i) {
-    return reinterpret_cast<Vec<double>>(_mm512_cvtepu64_pd(reinterpret_cast<__m512i>(x.v[i])));
-  });
+  return Pack<double, N>::make(
+      [&](int i) { return reinterpret_cast<Vec<double>>(_mm512_cvtepu64_pd(reinterpret_cast<__m512i>(x.v[i]))); });
 #else
   return halves_to_double(x, 0x1p84 + 0x1p52);
 #endif
@@ -383,29 +385,28 @@ LF_INLINE Pack<double, N> unsigned_to_real(Pack<uint64_t, N> x) {
 template <int N>
 LF_INLINE Pack<double, N> signed_to_real(Pack<uint64_t, N> x) {
 #if defined(__AVX512DQ__)
-  return Pack<double, N>::make([&](int i) {
-    return reinterpret_cast<Vec<double>>(_mm512_cvtepi64_pd(reinterpret_cast<__m512i>(x.v[i])));
-  });
+  return Pack<double, N>::make(
+      [&](int i) { return reinterpret_cast<Vec<double>>(_mm512_cvtepi64_pd(reinterpret_cast<__m512i>(x.v[i]))); });
 #else
   // Flipping the top bit turns x into x + 2^63 as an unsigned number.
   return halves_to_double(x ^ Pack<uint64_t, N>(uint64_t(1) << 63), 0x1p84 + 0x1p63 + 0x1p52);
 #endif
 }
 
-// Two vectors of 64-bit lanes regrouped into 32-bit lanes: the high (low) halves of a in the odd lanes and those of b in
-// the even ones.
+// Two vectors of 64-bit lanes regrouped into 32-bit lanes: the high (low) halves of a in the odd lanes and those of b
+// in the even ones.
 LF_INLINE Vec<uint32_t> high_halves(Vec<uint64_t> odd, Vec<uint64_t> even) {
 #if defined(__AVX512F__)
-  return reinterpret_cast<Vec<uint32_t>>(_mm512_mask_blend_epi32(0xAAAA, reinterpret_cast<__m512i>(even >> 32),
-                                                                 reinterpret_cast<__m512i>(odd)));
+  return reinterpret_cast<Vec<uint32_t>>(
+      _mm512_mask_blend_epi32(0xAAAA, reinterpret_cast<__m512i>(even >> 32), reinterpret_cast<__m512i>(odd)));
 #else
   return reinterpret_cast<Vec<uint32_t>>((odd & 0xffffffff00000000u) | (even >> 32));
 #endif
 }
 LF_INLINE Vec<uint32_t> low_halves(Vec<uint64_t> odd, Vec<uint64_t> even) {
 #if defined(__AVX512F__)
-  return reinterpret_cast<Vec<uint32_t>>(_mm512_mask_blend_epi32(0xAAAA, reinterpret_cast<__m512i>(even),
-                                                                 reinterpret_cast<__m512i>(odd << 32)));
+  return reinterpret_cast<Vec<uint32_t>>(
+      _mm512_mask_blend_epi32(0xAAAA, reinterpret_cast<__m512i>(even), reinterpret_cast<__m512i>(odd << 32)));
 #else
   return reinterpret_cast<Vec<uint32_t>>((odd << 32) | (even & 0xffffffffu));
 #endif

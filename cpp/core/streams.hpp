@@ -33,6 +33,7 @@ LF_INLINE void numbers_of_block(const PhiloxWords<NoiseWords>* w, P* out) {
     words[2] = Bits::make([&](int i) { return high_halves(w[1].w23.v[i], w[0].w23.v[i]); });
     words[3] = Bits::make([&](int i) { return low_halves(w[1].w23.v[i], w[0].w23.v[i]); });
   }
+#pragma GCC unroll 4
   for (int i = 0; i < kPerBlock<RealOf<P>>; i += 2) {
     if constexpr (law == Law::normal) {
       const PairOf<P> z = normals_of_words<P>(words[i], words[i + 1]);
@@ -103,11 +104,14 @@ __attribute__((noinline)) void fill_rows(Pack<Real, N>* out, uint64_t first_bloc
     W low[parts], high[parts];
     for (int q = 0; q < parts; ++q) {
       low[q] = W::make([&](int i) { return load_words(lanes.low[vector(i)][q]); });
-      high[q] = ((W::make([&](int i) { return load_words(lanes.high[vector(i)][q]); }) >> 32) & W(uint64_t(0xffffffu))) |
-                W(static_cast<uint64_t>(tag) << 24);
+      high[q] =
+          ((W::make([&](int i) { return load_words(lanes.high[vector(i)][q]); }) >> 32) & W(uint64_t(0xffffffu))) |
+          W(static_cast<uint64_t>(tag) << 24);
     }
     const auto store = [&](int block, const P* z) {
+#pragma GCC unroll 4
       for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 4
         for (int i = 0; i < kNoiseVectors; ++i) {
           if constexpr (along_time) {
             if (block + i < n_blocks) out[(block + i) * rows + r].v[0] = z[r].v[i];
@@ -125,6 +129,7 @@ __attribute__((noinline)) void fill_rows(Pack<Real, N>* out, uint64_t first_bloc
       for (int block = 0; block < n_blocks; block += step) {
         const uint32_t word0 = static_cast<uint32_t>(first_block) + uint32_t(block);
         PhiloxWords<W> words[parts];
+#pragma GCC unroll 4
         for (int q = 0; q < parts; ++q) words[q] = crowd[q].block(word0, along_time ? 1 : 0, word3, key);
         P z[rows];
         numbers_of_block<law>(words, z);
@@ -134,6 +139,7 @@ __attribute__((noinline)) void fill_rows(Pack<Real, N>* out, uint64_t first_bloc
       for (int block = 0; block < n_blocks; block += step) {
         const W index = W::make([&](int i) { return broadcast(first_block + uint64_t(block + (along_time ? i : 0))); });
         PhiloxWords<W> words[parts];
+#pragma GCC unroll 4
         for (int q = 0; q < parts; ++q) words[q] = philox(PhiloxCounter<W>{index, index >> 32, low[q], high[q]}, key);
         P z[rows];
         numbers_of_block<law>(words, z);
@@ -145,8 +151,8 @@ __attribute__((noinline)) void fill_rows(Pack<Real, N>* out, uint64_t first_bloc
 
 // The same for one particle.
 template <Law law, class Real>
-__attribute__((noinline)) void fill_rows(Real* out, uint64_t first_block, int n_blocks, const Lanes<Real>& lanes, Tag tag,
-                                         const PhiloxKey& key) {
+__attribute__((noinline)) void fill_rows(Real* out, uint64_t first_block, int n_blocks, const Lanes<Real>& lanes,
+                                         Tag tag, const PhiloxKey& key) {
   using W = NoiseWords;
   using P = Pack<Real, kNoiseVectors>;
   constexpr int parts = kWordVectors<Real>, rows = kPerBlock<Real>;
@@ -179,9 +185,10 @@ class Window {
  public:
   using Real = RealOf<T>;
   // About 16 KiB: the window shares the first-level cache with the state.
-  static constexpr int kRows = kLanesOf<T> == 1 ? 512 : (16384 / static_cast<int>(sizeof(T)) < 128 ? 16384 / static_cast<int>(sizeof(T)) : 128);
-  // The most rows that one request may span, wherever it starts in a block.
-  static constexpr int kSpan = kRows - kPerBlock<Real> + 1;
+  static constexpr int kBytes = 16384;
+  static constexpr int kMostRows = kLanesOf<T> == 1 ? 512 : 128;
+  static constexpr int kRows =
+      kBytes / static_cast<int>(sizeof(T)) < kMostRows ? kBytes / static_cast<int>(sizeof(T)) : kMostRows;
 
   // Rows from `limit` on are not wanted: nothing is made beyond their block.
   void reset(T* memory, Tag tag, uint64_t limit) {
@@ -191,8 +198,16 @@ class Window {
     begin_ = end_ = 0;
   }
 
-  LF_INLINE const T* rows(uint64_t first, int count, const Lanes<T>& lanes, const PhiloxKey& key) {
-    if (first < begin_ || first + uint64_t(count) > end_) refill(first, lanes, key);
+  LF_INLINE const T& row(uint64_t number, const Lanes<T>& lanes, const PhiloxKey& key) {
+    if (number < begin_ || number >= end_) refill(number, lanes, key);
+    return rows_[number - begin_];
+  }
+
+  // Row `first` and those after it; `count`, how many are wanted, becomes how many are there (at least one).
+  LF_INLINE const T* rows(uint64_t first, int& count, const Lanes<T>& lanes, const PhiloxKey& key) {
+    if (first < begin_ || first >= end_) refill(first, lanes, key);
+    const uint64_t there = end_ - first;
+    if (there < static_cast<uint64_t>(count)) count = static_cast<int>(there);
     return rows_ + (first - begin_);
   }
 

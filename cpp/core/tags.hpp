@@ -1,5 +1,6 @@
-// The registry of stream tags: what a particle's random numbers are for. A tag is the top byte of the Philox counter, so
-// streams with different tags never share a block. Python reads these values from the extension; they live only here.
+// The registry of stream tags: what a particle's random numbers are for. A tag is the top byte of the Philox counter,
+// so streams with different tags never share a block. Python reads these values from the extension; they live only
+// here.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,7 @@
 // The step loop of one group of particles: a program of operations, interpreted while the state stays in the cache.
 //
-// T holds one component of every particle of the group. A step costs one switch per operation and group; the gradient is
+// T holds one component of every particle of the group. The operations are gathered into passes over the components: as
+// many operations on positions and velocities as need no new gradient in between (BAOAB is BAOA and B). The gradient is
 // kept until the positions change, so that the last kick of a step and the first of the next share it.
 #pragma once
 
@@ -17,7 +18,9 @@ class Arena {
   template <class T>
   T* take(int64_t n) {
     char* p = base_ + used_;
-    used_ += (static_cast<std::size_t>(n) * sizeof(T) + 63) / 64 * 64;
+    // The odd number of cache lines in between keeps the same component of different arrays from sharing the low
+    // address bits, by which the processor looks for conflicts between loads and stores.
+    used_ += (static_cast<std::size_t>(n) * sizeof(T) + 63) / 64 * 64 + 13 * 64;
     return reinterpret_cast<T*>(p);
   }
   std::size_t used() const { return used_; }
@@ -38,22 +41,34 @@ LF_INLINE void set_lane(T& x, int lane, RealOf<T> value) {
   __builtin_memcpy(reinterpret_cast<char*>(&x) + lane * sizeof(value), &value, sizeof(value));
 }
 
+// Consecutive operations that go through the components together.
+struct Pass {
+  int begin, end;  // in the program
+  int draw;        // the set of normals that it uses
+  bool draws, moves, needs_gradient, needs_energy;
+};
+
 template <class Real, class T, class Potential>
 class Block {
  public:
   static constexpr int kLanes = kLanesOf<T>;
+  // One T for all components (stride 0) or one for each (stride 1).
+  struct PackedCoefficient {
+    const T* value;
+    int stride;
+    LF_INLINE T operator[](int c) const { return value[c * stride]; }
+  };
   using Normals = Window<T, Law::normal>;
   using Uniforms = Window<T, Law::uniform>;
 
   // Lays out the workspace; a null memory only measures it.
-  Block(const Problem<Real>& problem, void* memory)
-      : problem_(problem), potential_{{problem.parameters, problem.dim}}, dim_(problem.dim), arena_(memory) {
+  Block(const Problem<Real>& problem, void* memory) : problem_(problem), dim_(problem.dim), arena_(memory) {
     x_ = arena_.take<T>(dim_);
     v_ = arena_.take<T>(dim_);
     g_ = arena_.take<T>(dim_);
     xi_ = arena_.take<T>(dim_);
-    saved_x_ = arena_.take<T>(dim_);
-    saved_g_ = arena_.take<T>(dim_);
+    old_x_ = arena_.take<T>(dim_);
+    old_g_ = arena_.take<T>(dim_);
     last_x_ = arena_.take<T>(dim_);
     last_v_ = arena_.take<T>(dim_);
     scratch_ = arena_.take<T>(Potential::scratch(problem.parameters, dim_));
@@ -77,6 +92,7 @@ class Block {
     key_ = philox_key(problem_.seed);
     load_streams();
     load_coefficients();
+    gather_passes();
     load_state();
     advance(false);
     if (any_divergence()) {
@@ -114,6 +130,31 @@ class Block {
           }
         }
       }
+    }
+  }
+
+  void gather_passes() {
+    n_passes_ = 0;
+    for (int i = 0; i < problem_.n_instructions; ++i) {
+      const Operation o = problem_.program[i].operation;
+      const bool draws = o == Operation::ornstein_uhlenbeck, kicks = o == Operation::kick;
+      Pass* pass = n_passes_ > 0 ? &passes_[n_passes_ - 1] : nullptr;
+      // A pass has one set of normals, and its kicks use the gradient at its start.
+      const bool joins = pass && acts_on_velocities(o) && acts_on_velocities(problem_.program[pass->begin].operation) &&
+                         !(draws && pass->draws) && !(kicks && pass->moves);
+      if (!joins) {
+        pass = &passes_[n_passes_++];
+        *pass = {i, i, problem_.program[i].draw, false, false, false, false};
+      }
+      pass->end = i + 1;
+      pass->moves = pass->moves || o == Operation::drift;
+      if (draws) {
+        pass->draws = true;
+        pass->draw = problem_.program[i].draw;
+      }
+      pass->needs_energy = o == Operation::propose || o == Operation::metropolis;
+      pass->needs_gradient =
+          pass->needs_gradient || kicks || o == Operation::euler_maruyama || o == Operation::leimkuhler_matthews;
     }
   }
 
@@ -156,27 +197,70 @@ class Block {
     }
   }
 
+  // Where the components of the state are: in the workspace, or, for a single particle in one dimension, in local
+  // variables that the compiler keeps in registers. There the time of a step is the latency of the recursion, and
+  // memory would add to it. kDim = 0 means the workspace.
+  template <int kDim>
+  struct Fields {
+    T *x, *v, *g, *xi, *old_x, *old_g;
+    int dim;
+    Potential potential;
+  };
+
   void advance(bool checked) {
+    if constexpr (kLanes == 1 && Potential::kSmallestDim == 1) {
+      if (dim_ == 1) {
+        T x = x_[0], v = v_[0], g, xi, old_x, old_g;
+        Fields<1> f{&x, &v, &g, &xi, &old_x, &old_g, 1, {{problem_.parameters, 1}}};
+        advance(checked, f);
+        return;
+      }
+    }
+    Fields<0> f{x_, v_, g_, xi_, old_x_, old_g_, dim_, {{problem_.parameters, dim_}}};
+    advance(checked, f);
+  }
+
+  // Makes the workspace show the state.
+  template <int kDim>
+  LF_INLINE void settle(Fields<kDim>& f) {
+    if constexpr (kDim == 1) {
+      x_[0] = f.x[0];
+      v_[0] = f.v[0];
+    } else {
+      // proposals exchange these pointers
+      x_ = f.x;
+      g_ = f.g;
+      old_x_ = f.old_x;
+      old_g_ = f.old_g;
+    }
+  }
+
+  template <int kDim>
+  LF_INLINE void advance(bool checked, Fields<kDim>& f) {
     const int64_t end = problem_.first_step + problem_.n_steps;
-    const uint64_t dim = static_cast<uint64_t>(dim_);
-    const uint64_t last_set = static_cast<uint64_t>(end) * problem_.normals_per_step + (problem_.looks_ahead ? 1 : 0);
+    const uint64_t dim = static_cast<uint64_t>(f.dim);
+    const uint64_t last_set =
+        static_cast<uint64_t>(end) * static_cast<uint64_t>(problem_.normals_per_step) + (problem_.looks_ahead ? 1 : 0);
     normals_.reset(normal_rows_, Tag::thermal, last_set * dim);
-    uniforms_.reset(uniform_rows_, Tag::metropolis, static_cast<uint64_t>(end) * problem_.uniforms_per_step);
+    uniforms_.reset(uniform_rows_, Tag::metropolis,
+                    static_cast<uint64_t>(end) * static_cast<uint64_t>(problem_.uniforms_per_step));
     gradient_is_current_ = energy_is_current_ = false;
     if (problem_.looks_ahead) {
-      const uint64_t row = static_cast<uint64_t>(problem_.first_step) * dim;
-      for_each_part(row, [&](int c, int n, const T* xi) {
-        for (int i = 0; i < n; ++i) xi_[c + i] = xi[i];
-      });
+      with_normals(f, static_cast<uint64_t>(problem_.first_step) * dim,
+                   [&](int c, const T& xi) LF_INLINED { f.xi[c] = xi; });
     }
     int64_t step = problem_.first_step, next_frame = problem_.next_frame, frame = 0;
     while (step < end) {
       const bool to_frame = problem_.stride > 0 && next_frame <= end;
       const int64_t stop = to_frame ? next_frame : end;
       for (; step < stop; ++step) {
-        do_step(static_cast<uint64_t>(step));
-        if (checked) freeze_diverged(step + 1);
+        do_step(f, static_cast<uint64_t>(step));
+        if (checked) {
+          settle(f);
+          freeze_diverged(step + 1);
+        }
       }
+      settle(f);
       if (to_frame) {
         const int64_t offset = frame++ * problem_.n_particles * dim_;
         write(problem_.frame_positions + offset, x_, last_x_);
@@ -186,95 +270,153 @@ class Block {
     }
   }
 
-  // Calls f(c, n, xi) for parts of the dim components whose normals are the rows from `row` on.
-  template <class F>
-  LF_INLINE void for_each_part(uint64_t row, F f) {
-    for (int c = 0; c < dim_; c += Normals::kSpan) {
-      const int n = dim_ - c < Normals::kSpan ? dim_ - c : Normals::kSpan;
-      f(c, n, normals_.rows(row + static_cast<uint64_t>(c), n, lanes_, key_));
+  // Calls apply(c, xi_c) for every component c, with the normals from number `row` on.
+  template <int kDim, class Apply>
+  LF_INLINE void with_normals(const Fields<kDim>& f, uint64_t row, Apply apply) {
+    if constexpr (kDim == 1) {
+      apply(0, normals_.row(row, lanes_, key_));
+      return;
+    }
+    for (int start = 0; start < f.dim;) {
+      int n = f.dim - start;
+      const T* xi = normals_.rows(row + static_cast<uint64_t>(start), n, lanes_, key_);
+      for (int i = 0; i < n; ++i) apply(start + i, xi[i]);
+      start += n;
     }
   }
 
-  LF_INLINE void need_gradient() {
+  template <class F>
+  LF_INLINE void need_gradient(F& f) {
     if (gradient_is_current_) return;
-    potential_.gradient(x_, g_, scratch_);
+    f.potential.gradient(f.x, f.g, scratch_);
     gradient_is_current_ = true;
   }
-  LF_INLINE void need_energy_and_gradient() {
+  template <class F>
+  LF_INLINE void need_energy_and_gradient(F& f) {
     if (gradient_is_current_ && energy_is_current_) return;
-    energy_ = potential_.energy_gradient(x_, g_, scratch_);
+    energy_ = f.potential.energy_gradient(f.x, f.g, scratch_);
     gradient_is_current_ = energy_is_current_ = true;
   }
   LF_INLINE void positions_changed() { gradient_is_current_ = energy_is_current_ = false; }
 
-  LF_INLINE void do_step(uint64_t step) {
+  template <int kDim>
+  LF_INLINE void do_step(Fields<kDim>& f, uint64_t step) {
     const uint64_t sets = static_cast<uint64_t>(problem_.normals_per_step);
-    const uint64_t dim = static_cast<uint64_t>(dim_);
-    for (int i = 0; i < problem_.n_instructions; ++i) {
-      const Instruction<Real>& instruction = problem_.program[i];
-      const PackedCoefficient<T>* k = coefficients_[i];
-      const uint64_t row = (step * sets + static_cast<uint64_t>(instruction.draw)) * dim;
+    const uint64_t dim = static_cast<uint64_t>(f.dim);
+    for (int i = 0; i < n_passes_; ++i) {
+      const Pass& pass = passes_[i];
+      const Instruction<Real>& first = problem_.program[pass.begin];
+      const PackedCoefficient* k = coefficients_[pass.begin];
+      const uint64_t row = (step * sets + static_cast<uint64_t>(pass.draw)) * dim;
       // Here and not in the cases below, so that the potential is compiled into one place.
-      if (needs_gradient(instruction.operation)) {
-        need_gradient();
-      } else if (needs_energy(instruction.operation)) {
-        need_energy_and_gradient();
+      if (pass.needs_energy) {
+        need_energy_and_gradient(f);
+      } else if (pass.needs_gradient) {
+        need_gradient(f);
       }
-      switch (instruction.operation) {
+      switch (first.operation) {
         case Operation::drift:
-          drift(x_, v_, k[0], dim_);
-          positions_changed();
-          break;
         case Operation::kick:
-          kick(v_, g_, k[0], dim_);
-          break;
         case Operation::ornstein_uhlenbeck:
-          for_each_part(row, [&](int c, int n, const T* xi) {
-            ornstein_uhlenbeck(v_ + c, xi, k[0].from(c), k[1].from(c), n);
-          });
+          if (pass.draws) {
+            with_normals(f, row, [&](int c, const T& xi) LF_INLINED { velocity_pass(f, pass, c, &xi); });
+          } else {
+            for (int c = 0; c < f.dim; ++c) velocity_pass(f, pass, c, static_cast<const T*>(nullptr));
+          }
+          if (pass.moves) positions_changed();
           break;
         case Operation::euler_maruyama:
-          for_each_part(row, [&](int c, int n, const T* xi) {
-            euler_maruyama(x_ + c, g_ + c, xi, k[0].from(c), k[1].from(c), n);
+          with_normals(f, row, [&](int c, const T& xi) LF_INLINED {
+            f.x[c] = euler_maruyama(f.x[c], f.g[c], xi, k[0][c], k[1][c]);
           });
           positions_changed();
           break;
         case Operation::leimkuhler_matthews:
-          for_each_part(row + sets * dim, [&](int c, int n, const T* next_xi) {
-            leimkuhler_matthews(x_ + c, g_ + c, xi_ + c, next_xi, k[0].from(c), k[1].from(c), n);
+          with_normals(f, row + sets * dim, [&](int c, const T& next_xi) LF_INLINED {
+            f.x[c] = leimkuhler_matthews(f.x[c], f.g[c], f.xi[c], next_xi, k[0][c], k[1][c]);
+            f.xi[c] = next_xi;
           });
           positions_changed();
           break;
-        case Operation::save:
-          for (int c = 0; c < dim_; ++c) {
-            saved_x_[c] = x_[c];
-            saved_g_[c] = g_[c];
-          }
-          saved_energy_ = energy_;
+        case Operation::propose:
+          propose(f, row, k);
           break;
         case Operation::metropolis:
-          metropolis(step, instruction.draw, k);
+          metropolis(f, step * static_cast<uint64_t>(problem_.uniforms_per_step) + static_cast<uint64_t>(first.draw),
+                     k);
           break;
       }
     }
   }
 
-  LF_INLINE void metropolis(uint64_t step, int test, const PackedCoefficient<T>* k) {
-    const T ratio = log_acceptance(saved_x_, saved_g_, x_, g_, energy_ - saved_energy_, k[0][0], k[1][0], k[2], dim_);
-    const uint64_t number = step * static_cast<uint64_t>(problem_.uniforms_per_step) + static_cast<uint64_t>(test);
-    const T u = *uniforms_.rows(number, 1, lanes_, key_);
+  // A, B and O of one pass on component c: position and velocity stay in registers between them.
+  template <class F>
+  LF_INLINE void velocity_pass(F& f, const Pass& pass, int c, const T* xi) {
+    T x = f.x[c], v = f.v[c];
+    for (int i = pass.begin; i < pass.end; ++i) {
+      const PackedCoefficient* k = coefficients_[i];
+      switch (problem_.program[i].operation) {
+        case Operation::drift:
+          x = drift(x, v, k[0][c]);
+          break;
+        case Operation::kick:
+          v = kick(v, f.g[c], k[0][c]);
+          break;
+        default:
+          v = ornstein_uhlenbeck(v, *xi, k[0][c], k[1][c]);
+          break;
+      }
+    }
+    f.v[c] = v;
+    if (pass.moves) f.x[c] = x;
+  }
+
+  template <int kDim>
+  LF_INLINE void propose(Fields<kDim>& f, uint64_t row, const PackedCoefficient* k) {
+    old_energy_ = energy_;
+    if constexpr (kDim == 1) {
+      f.old_x[0] = f.x[0];
+      f.old_g[0] = f.g[0];
+    } else {
+      exchange(f.x, f.old_x);
+      exchange(f.g, f.old_g);
+    }
+    T forward = T(Real(0));
+    with_normals(f, row, [&](int c, const T& xi) LF_INLINED {
+      const T x = f.old_x[c], g = f.old_g[c], mobility = k[0][c];
+      const T y = euler_maruyama(x, g, xi, mobility, k[1][c]);
+      f.x[c] = y;
+      forward += squared_noise(x, g, y, mobility);
+    });
+    forward_ = forward;
+    positions_changed();
+  }
+
+  template <class F>
+  LF_INLINE void metropolis(F& f, uint64_t number, const PackedCoefficient* k) {
+    T backward = T(Real(0));
+    for (int c = 0; c < f.dim; ++c) backward += squared_noise(f.x[c], f.g[c], f.old_x[c], k[2][c]);
+    const T ratio = log_acceptance(energy_ - old_energy_, forward_, backward, k[0][0], k[1][0]);
+    const T u = uniforms_.row(number, lanes_, key_);
     // A gradient or position that is not finite makes the ratio -inf or NaN, and an energy of -inf makes it +inf: both
     // comparisons are false for NaN.
     const auto accept = less(scaled_log<1, 0>(u), ratio) & less(ratio, T(Real(__builtin_inf())));
     accepted_ += select(accept, T(Real(1)), T(Real(0)));
-    energy_ = select(accept, energy_, saved_energy_);
-    for (int c = 0; c < dim_; ++c) {
-      x_[c] = select(accept, x_[c], saved_x_[c]);
-      g_[c] = select(accept, g_[c], saved_g_[c]);
+    energy_ = select(accept, energy_, old_energy_);
+    for (int c = 0; c < f.dim; ++c) {
+      f.x[c] = select(accept, f.x[c], f.old_x[c]);
+      f.g[c] = select(accept, f.g[c], f.old_g[c]);
     }
   }
 
-  // --- divergence: a state that is not finite stays so, hence a look at the end of a run is enough ---------------------
+  static LF_INLINE void exchange(T*& a, T*& b) {
+    T* const t = a;
+    a = b;
+    b = t;
+  }
+
+  // --- divergence: a state that is not finite stays so, hence a look at the end of a run is enough
+  // ---------------------
 
   T not_finite() const {  // zero, or NaN
     T sum = T(Real(0));
@@ -311,12 +453,13 @@ class Block {
   }
 
   const Problem<Real>& problem_;
-  Potential potential_;
   int dim_;
   Arena arena_;
-  T *x_, *v_, *g_, *xi_, *saved_x_, *saved_g_, *last_x_, *last_v_, *scratch_, *normal_rows_, *uniform_rows_;
-  PackedCoefficient<T> coefficients_[kMaxInstructions][kMaxCoefficients];
-  T energy_, saved_energy_, accepted_;
+  T *x_, *v_, *g_, *xi_, *old_x_, *old_g_, *last_x_, *last_v_, *scratch_, *normal_rows_, *uniform_rows_;
+  PackedCoefficient coefficients_[kMaxInstructions][kMaxCoefficients];
+  T energy_, old_energy_, forward_, accepted_;
+  Pass passes_[kMaxInstructions];
+  int n_passes_;
   Normals normals_;
   Uniforms uniforms_;
   Lanes<T> lanes_;

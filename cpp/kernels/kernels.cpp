@@ -27,27 +27,34 @@ using Narrow = Pack<Real, 1>;
 #define LF_STRING_(x) #x
 #define LF_STRING(x) LF_STRING_(x)
 
-// A crowd is cut into wide groups; what is left goes to groups of one vector, or, if it is a single particle, to one number
-// at a time with the noise made along time.
+// A crowd is cut into wide groups; what is left goes to groups of one vector, or, if it is a single particle, to one
+// number at a time with the noise made along time. Where the work is mostly moving the state through the caches, all
+// groups have one vector: a wide one in many dimensions would not fit.
 struct Groups {
   int64_t wide, narrow;
   bool single;
-  explicit Groups(int64_t n) {
-    wide = n / kLanesOf<Wide>;
+  Groups(int64_t n, bool only_narrow) {
+    wide = only_narrow ? 0 : n / kLanesOf<Wide>;
     const int64_t rest = n - wide * kLanesOf<Wide>;
     single = rest == 1;
     narrow = single ? 0 : (rest + kLanesOf<Narrow> - 1) / kLanesOf<Narrow>;
   }
 };
 
-int64_t block_count(const Problem<Real>& problem) {
-  const Groups groups(problem.n_particles);
+template <class Potential>
+Groups groups_of(const Problem<Real>& problem) {
+  return Groups(problem.n_particles, Potential::kCheap && problem.dim > 32);
+}
+
+template <class Potential>
+int64_t block_count_of(const Problem<Real>& problem) {
+  const Groups groups = groups_of<Potential>(problem);
   return groups.wide + groups.narrow + (groups.single ? 1 : 0);
 }
 
 template <class Potential>
 void run_block_of(const Problem<Real>& problem, int64_t index, void* workspace) {
-  const Groups groups(problem.n_particles);
+  const Groups groups = groups_of<Potential>(problem);
   const int64_t after_wide = groups.wide * kLanesOf<Wide>;
   if (index < groups.wide) {
     Block<Real, Wide, Potential>(problem, workspace).run(index * kLanesOf<Wide>, kLanesOf<Wide>);
@@ -63,10 +70,13 @@ void run_block_of(const Problem<Real>& problem, int64_t index, void* workspace) 
 
 template <class Potential>
 std::size_t workspace_bytes_of(const Problem<Real>& problem) {
-  // The widest group needs the most memory, but for the window of a single particle.
-  const std::size_t wide = Block<Real, Wide, Potential>(problem, nullptr).workspace_bytes();
-  const std::size_t single = Block<Real, Real, Potential>(problem, nullptr).workspace_bytes();
-  return wide > single ? wide : single;
+  const Groups groups = groups_of<Potential>(problem);
+  std::size_t bytes = 0;
+  const auto need = [&](bool any, std::size_t n) { bytes = any && n > bytes ? n : bytes; };
+  need(groups.wide > 0, Block<Real, Wide, Potential>(problem, nullptr).workspace_bytes());
+  need(groups.narrow > 0, Block<Real, Narrow, Potential>(problem, nullptr).workspace_bytes());
+  need(groups.single, Block<Real, Real, Potential>(problem, nullptr).workspace_bytes());
+  return bytes;
 }
 
 template <class Potential>
@@ -107,6 +117,7 @@ std::size_t evaluation_bytes_of(const Evaluation<Real>& e) {
 
 // Potentials by number.
 #define LF_RUN(name) &run_block_of<name<Real>>,
+#define LF_BLOCKS(name) &block_count_of<name<Real>>,
 #define LF_WORKSPACE(name) &workspace_bytes_of<name<Real>>,
 #define LF_EVALUATE(name) &evaluate_with<name<Real>>,
 #define LF_EVALUATION(name) &evaluation_bytes_of<name<Real>>,
@@ -114,6 +125,10 @@ std::size_t evaluation_bytes_of(const Evaluation<Real>& e) {
 void run_block(const Problem<Real>& problem, int64_t index, void* workspace) {
   static constexpr void (*table[])(const Problem<Real>&, int64_t, void*) = {LF_POTENTIALS(LF_RUN)};
   table[problem.potential](problem, index, workspace);
+}
+int64_t block_count(const Problem<Real>& problem) {
+  static constexpr int64_t (*table[])(const Problem<Real>&) = {LF_POTENTIALS(LF_BLOCKS)};
+  return table[problem.potential](problem);
 }
 std::size_t workspace_bytes(const Problem<Real>& problem) {
   static constexpr std::size_t (*table[])(const Problem<Real>&) = {LF_POTENTIALS(LF_WORKSPACE)};
@@ -138,7 +153,7 @@ void draw_from(Real* out, uint64_t seed, uint64_t particle, Tag tag, uint64_t st
   numbers.reset(memory, tag, start + static_cast<uint64_t>(count));
   for (int64_t done = 0; done < count;) {
     const int64_t rest = count - done;
-    const int n = rest < Numbers::kSpan ? static_cast<int>(rest) : Numbers::kSpan;
+    int n = rest < Numbers::kRows ? static_cast<int>(rest) : Numbers::kRows;
     const Real* rows = numbers.rows(start + static_cast<uint64_t>(done), n, lanes, key);
     __builtin_memcpy(out + done, rows, static_cast<std::size_t>(n) * sizeof(Real));
     done += n;
@@ -187,9 +202,8 @@ namespace lf {
 
 extern const Kernels<LF_REAL> LF_SYMBOL;
 const Kernels<LF_REAL> LF_SYMBOL = {
-    LF_STRING(LF_ISA),         LF_ISA::kVectorBytes,      &LF_ISA::block_count,
-    &LF_ISA::workspace_bytes,  &LF_ISA::run_block,        &LF_ISA::evaluation_bytes,
-    &LF_ISA::evaluate,         &LF_ISA::draw,             &LF_ISA::function,
+    LF_STRING(LF_ISA),         LF_ISA::kVectorBytes, &LF_ISA::block_count, &LF_ISA::workspace_bytes, &LF_ISA::run_block,
+    &LF_ISA::evaluation_bytes, &LF_ISA::evaluate,    &LF_ISA::draw,        &LF_ISA::function,
 };
 
 }  // namespace lf

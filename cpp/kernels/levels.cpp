@@ -2,7 +2,7 @@
 
 namespace lf {
 
-#define LF_DECLARE(level)                        \
+#define LF_DECLARE(level)                      \
   extern const Kernels<double> level##_double; \
   extern const Kernels<float> level##_float;
 

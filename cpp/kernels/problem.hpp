@@ -12,16 +12,15 @@ using std::uint64_t;
 // What a step does, one operation after the other. docs/architecture.md, "A scheme is a program".
 enum class Operation : std::int32_t {
   drift,                // A: x += first v
-  ornstein_uhlenbeck,   // O: v = first v + second xi
   kick,                 // B: v -= first grad U
-  euler_maruyama,       // E: x = x - first grad U + second xi
-  leimkuhler_matthews,  // L: x = x - first grad U + second (xi_n + xi_{n+1})
-  save,                 // S: remember x, U and grad U
-  metropolis,           // M: accept, or go back to what was saved; first 1/kT, second drag/(4 kT h), third h/drag
+  ornstein_uhlenbeck,   // O: v = first v + second xi
+  euler_maruyama,       // E: x = x + second xi - first grad U
+  leimkuhler_matthews,  // L: x = x + second (xi_n + xi_{n+1}) - first grad U
+  propose,              // P: as E, but the old state is kept
+  metropolis,           // M: accept, or go back to it; first 1/kT, second drag/(4 kT h), third h/drag
 };
 
-inline constexpr bool needs_gradient(Operation o) { return o >= Operation::kick && o <= Operation::leimkuhler_matthews; }
-inline constexpr bool needs_energy(Operation o) { return o >= Operation::save; }  // and the gradient
+inline constexpr bool acts_on_velocities(Operation o) { return o <= Operation::ornstein_uhlenbeck; }
 
 // One number, or one per particle and/or component: value[particle * particle_stride + component * component_stride].
 template <class Real>

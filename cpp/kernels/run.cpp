@@ -31,8 +31,8 @@ class AlignedMemory {
 };
 
 #if defined(_OPENMP)
-// The threads of libgomp do not survive a fork, and the child's next parallel region would wait for them for ever. A child
-// of a process that has run in parallel therefore runs serially; the results are the same.
+// The threads of libgomp do not survive a fork, and the child's next parallel region would wait for them for ever. A
+// child of a process that has run in parallel therefore runs serially; the results are the same.
 std::atomic<bool> ran_in_parallel{false};
 std::atomic<bool> must_be_serial{false};
 

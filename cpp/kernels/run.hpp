@@ -8,8 +8,8 @@ namespace lf {
 bool has_openmp();
 int default_threads();
 
-// Returns false when `interrupted` (asked every 50 ms, by the calling thread alone) said so; the output arrays then hold
-// nothing of use, and the input arrays are as they were.
+// Returns false when `interrupted` (asked every 50 ms, by the calling thread alone) said so; the output arrays then
+// hold nothing of use, and the input arrays are as they were.
 template <class Real>
 bool run(const Kernels<Real>& kernels, const Problem<Real>& problem, int threads, bool (*interrupted)());
 

@@ -7,6 +7,7 @@ namespace lf::LF_ISA {
 // U = 0
 template <class Real>
 struct Free : PotentialBase<Real> {
+  static constexpr bool kCheap = true;
   template <class T>
   LF_INLINE void gradient(const T*, T* g, T*) const {
     for (int c = 0; c < this->dim; ++c) g[c] = T(Real(0));

@@ -7,6 +7,7 @@ namespace lf::LF_ISA {
 // U = 1/2 sum_i k_i (x_i - c_i)^2.   p: k[dim], c[dim]
 template <class Real>
 struct Harmonic : PotentialBase<Real> {
+  static constexpr bool kCheap = true;
   template <class T>
   LF_INLINE void gradient(const T* x, T* g, T*) const {
     const Real *k = this->p, *center = k + this->dim;

@@ -4,10 +4,11 @@
 
 namespace lf::LF_ISA {
 
-// U = a (x_1 - mu)^2 + sum_{j,i} b_{j,i} (x_{j,i} - x_{j,i-1}^2)^2, x_{j,1} = x_1; x = (x_1, x_{1,2} .. x_{1,n1}, x_{2,2} ..).
-// p: a, mu, n1 - 1, b[n2][n1 - 1]
+// U = a (x_1 - mu)^2 + sum_{j,i} b_{j,i} (x_{j,i} - x_{j,i-1}^2)^2, x_{j,1} = x_1; x = (x_1, x_{1,2} .. x_{1,n1},
+// x_{2,2} ..). p: a, mu, n1 - 1, b[n2][n1 - 1]
 template <class Real>
 struct HybridRosenbrock : PotentialBase<Real> {
+  static constexpr bool kCheap = true;
   LF_FROM_ENERGY_GRADIENT(Real)
 
  private:

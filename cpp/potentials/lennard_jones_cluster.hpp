@@ -7,6 +7,8 @@ namespace lf::LF_ISA {
 // U = sum_{i<j} 4 epsilon ((sigma/r)^12 - (sigma/r)^6) + 1/2 k sum_i max(|r_i| - R, 0)^2.   p: 4 epsilon, sigma^2, R, k
 template <class Real>
 struct LennardJonesCluster : PotentialBase<Real> {
+  static constexpr int kSmallestDim = 3;
+
   LF_FROM_ENERGY_GRADIENT(Real)
 
  private:

@@ -5,8 +5,9 @@
 namespace lf::LF_ISA {
 
 // U = sum_n log(1 + e^{z_n}) - y_n z_n + |beta|^2 / (2 s^2), z = X beta.
-// p: 1/s^2, n, X[n][dim], y[n]; n is a multiple of 4: the Python class pads with rows of zeros, whose energy (log 2 each)
-// p[2 + n dim + n] subtracts. Four rows at a time, so that their sums do not wait for each other when there are few chains.
+// p: 1/s^2, n, X[n][dim], y[n]; n is a multiple of 4: the Python class pads with rows of zeros, whose energy (log 2
+// each) p[2 + n dim + n] subtracts. Four rows at a time, so that their sums do not wait for each other when there are
+// few chains.
 template <class Real>
 struct LogisticRegression : PotentialBase<Real> {
   LF_FROM_ENERGY_GRADIENT(Real)

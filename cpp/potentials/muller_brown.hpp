@@ -7,6 +7,8 @@ namespace lf::LF_ISA {
 // U = sum_{k<4} A_k exp(a_k (x-X_k)^2 + b_k (x-X_k)(y-Y_k) + c_k (y-Y_k)^2).   p: A[4], a[4], b[4], c[4], X[4], Y[4]
 template <class Real>
 struct MullerBrown : PotentialBase<Real> {
+  static constexpr int kSmallestDim = 2;
+
   LF_FROM_ENERGY_GRADIENT(Real)
 
  private:

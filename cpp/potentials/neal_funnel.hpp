@@ -7,6 +7,9 @@ namespace lf::LF_ISA {
 // U = v^2 / (2 sigma^2) + sum_{i>=2} (x_i^2 e^{-v} / 2 + v / 2), v = x_1.   p: 1/sigma^2, (dim - 1)/2
 template <class Real>
 struct NealFunnel : PotentialBase<Real> {
+  static constexpr bool kCheap = true;
+  static constexpr int kSmallestDim = 2;
+
   LF_FROM_ENERGY_GRADIENT(Real)
 
  private:

@@ -9,8 +9,8 @@
 //     template <class T> T energy_gradient(const T* x, T* g, T* scratch) const;
 //   };
 //
-// T is one number or a pack, one particle per lane. The order of the operations is part of the definition: it is the same
-// for every T, and the Python twin repeats it.
+// T is one number or a pack, one particle per lane. The order of the operations is part of the definition: it is the
+// same for every T, and the Python twin repeats it.
 #pragma once
 
 #include "../core/math.hpp"
@@ -23,29 +23,33 @@ struct PotentialBase {
   const Real* p;
   int dim;
   static int64_t scratch(const Real*, int) { return 0; }
+  static constexpr int kSmallestDim = 1;
+  // Whether a component of the gradient costs only a few operations, so that in many dimensions the time goes into
+  // moving the state through the caches.
+  static constexpr bool kCheap = false;
 };
 
 // For potentials whose gradient shares nothing with the energy.
-#define LF_ENERGY_THEN_GRADIENT                                          \
-  template <class T>                                                     \
+#define LF_ENERGY_THEN_GRADIENT                                     \
+  template <class T>                                                \
   LF_INLINE T energy_gradient(const T* x, T* g, T* scratch) const { \
-    gradient(x, g, scratch);                                             \
-    return energy(x, scratch);                                           \
+    gradient(x, g, scratch);                                        \
+    return energy(x, scratch);                                      \
   }
 
 // For potentials whose energy comes with the gradient at no extra cost worth a second body.
-#define LF_FROM_ENERGY_GRADIENT(Real)                                    \
-  template <class T>                                                     \
+#define LF_FROM_ENERGY_GRADIENT(Real)                               \
+  template <class T>                                                \
   LF_INLINE void gradient(const T* x, T* g, T* scratch) const {     \
-    evaluate<false>(x, g, scratch);                                      \
-  }                                                                      \
-  template <class T>                                                     \
+    evaluate<false>(x, g, scratch);                                 \
+  }                                                                 \
+  template <class T>                                                \
   LF_INLINE T energy(const T* x, T* scratch) const {                \
-    return evaluate<true>(x, static_cast<T*>(nullptr), scratch);         \
-  }                                                                      \
-  template <class T>                                                     \
+    return evaluate<true>(x, static_cast<T*>(nullptr), scratch);    \
+  }                                                                 \
+  template <class T>                                                \
   LF_INLINE T energy_gradient(const T* x, T* g, T* scratch) const { \
-    return evaluate<true>(x, g, scratch);                                \
+    return evaluate<true>(x, g, scratch);                           \
   }
 
 }  // namespace lf::LF_ISA

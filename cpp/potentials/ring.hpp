@@ -7,6 +7,7 @@ namespace lf::LF_ISA {
 // U = (|x| - r)^2 / (2 w^2); the gradient at the origin is set to 0.   p: r, 1/w^2
 template <class Real>
 struct Ring : PotentialBase<Real> {
+  static constexpr bool kCheap = true;
   LF_FROM_ENERGY_GRADIENT(Real)
 
  private:

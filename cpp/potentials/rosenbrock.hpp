@@ -7,6 +7,8 @@ namespace lf::LF_ISA {
 // U = s ((a - x)^2 + b (y - x^2)^2).   p: s, a, s b
 template <class Real>
 struct Rosenbrock : PotentialBase<Real> {
+  static constexpr int kSmallestDim = 2;
+
   LF_FROM_ENERGY_GRADIENT(Real)
 
  private:

@@ -1,69 +1,53 @@
-// The operations that schemes are made of, each on all components of a group of particles.
-//
-// x, v, g (the gradient) and xi (normals) are arrays of `n` components, one T each; a coefficient is one T for all
-// components (stride 0) or one for each (stride 1).
+// The operations that schemes are made of, for one component of a group of particles. The order of the arithmetic is
+// part of their definition.
 #pragma once
 
 #include "../core/simd.hpp"
 
 namespace lf::LF_ISA {
 
+// A: drift for a time t
 template <class T>
-struct PackedCoefficient {
-  const T* value;
-  int stride;
-  LF_INLINE T operator[](int c) const { return value[c * stride]; }
-  LF_INLINE PackedCoefficient from(int c) const { return {value + c * stride, stride}; }
-};
-
-// A: x += t v
-template <class T>
-LF_INLINE void drift(T* x, const T* v, PackedCoefficient<T> t, int n) {
-  for (int c = 0; c < n; ++c) x[c] = x[c] + t[c] * v[c];
+LF_INLINE T drift(T x, T v, T t) {
+  return x + t * v;
 }
 
-// B: v -= (t/m) grad U
+// B: kick for a time t
 template <class T>
-LF_INLINE void kick(T* v, const T* g, PackedCoefficient<T> t_over_mass, int n) {
-  for (int c = 0; c < n; ++c) v[c] = v[c] - t_over_mass[c] * g[c];
+LF_INLINE T kick(T v, T gradient, T t_over_mass) {
+  return v - t_over_mass * gradient;
 }
 
-// O: v = e^{-gamma t} v + sqrt((1 - e^{-2 gamma t}) kT/m) xi
+// O: exact Ornstein-Uhlenbeck for a time t; decay = e^{-gamma t}, noise = sqrt((1 - e^{-2 gamma t}) kT/m)
 template <class T>
-LF_INLINE void ornstein_uhlenbeck(T* v, const T* xi, PackedCoefficient<T> decay, PackedCoefficient<T> noise, int n) {
-  for (int c = 0; c < n; ++c) v[c] = decay[c] * v[c] + noise[c] * xi[c];
+LF_INLINE T ornstein_uhlenbeck(T v, T xi, T decay, T noise) {
+  return decay * v + noise * xi;
 }
 
-// E: x = x - (h/drag) grad U + sqrt(2 kT h/drag) xi
+// E: Euler-Maruyama; mobility = h/drag, noise = sqrt(2 kT h/drag). The noise is added first: it does not wait for the
+// gradient.
 template <class T>
-LF_INLINE void euler_maruyama(T* x, const T* g, const T* xi, PackedCoefficient<T> mobility, PackedCoefficient<T> noise,
-                              int n) {
-  for (int c = 0; c < n; ++c) x[c] = (x[c] - mobility[c] * g[c]) + noise[c] * xi[c];
+LF_INLINE T euler_maruyama(T x, T gradient, T xi, T mobility, T noise) {
+  return (x + noise * xi) - mobility * gradient;
 }
 
-// L: x = x - (h/drag) grad U + sqrt(kT h/(2 drag)) (xi_n + xi_{n+1}); xi_n is replaced by xi_{n+1}
+// L: Leimkuhler-Matthews; mobility = h/drag, noise = sqrt(kT h/(2 drag))
 template <class T>
-LF_INLINE void leimkuhler_matthews(T* x, const T* g, T* xi, const T* next_xi, PackedCoefficient<T> mobility,
-                                   PackedCoefficient<T> noise, int n) {
-  for (int c = 0; c < n; ++c) {
-    x[c] = (x[c] - mobility[c] * g[c]) + noise[c] * (xi[c] + next_xi[c]);
-    xi[c] = next_xi[c];
-  }
+LF_INLINE T leimkuhler_matthews(T x, T gradient, T xi, T next_xi, T mobility, T noise) {
+  return (x + noise * (xi + next_xi)) - mobility * gradient;
 }
 
-// M: the logarithm of the Metropolis-Hastings ratio of an Euler-Maruyama proposal from x (gradient g) to y (gradient gy),
-//   -(U(y) - U(x))/kT - drag/(4 kT h) (|x - y + (h/drag) gy|^2 - |y - x + (h/drag) g|^2)
+// M: what the Metropolis-Hastings ratio of an Euler-Maruyama proposal sums over components: the squared displacement
+// from x to y less the drift at x. The reverse move is the same with x and y exchanged.
 template <class T>
-LF_INLINE T log_acceptance(const T* x, const T* g, const T* y, const T* gy, T energy_difference, T inverse_kT,
-                           T quarter_drag_over_kTh, PackedCoefficient<T> mobility, int n) {
-  T forward = T(RealOf<T>(0)), backward = T(RealOf<T>(0));
-  for (int c = 0; c < n; ++c) {
-    const T d = y[c] - x[c];
-    const T f = d + mobility[c] * g[c];
-    const T b = mobility[c] * gy[c] - d;
-    forward += f * f;
-    backward += b * b;
-  }
+LF_INLINE T squared_noise(T x, T gradient, T y, T mobility) {
+  const T d = (y - x) + mobility * gradient;
+  return d * d;
+}
+
+// The logarithm of that ratio, -(U(y) - U(x))/kT - drag/(4 kT h) (backward - forward).
+template <class T>
+LF_INLINE T log_acceptance(T energy_difference, T forward, T backward, T inverse_kT, T quarter_drag_over_kTh) {
   return -(energy_difference * inverse_kT) - quarter_drag_over_kTh * (backward - forward);
 }
 

@@ -1,8 +1,7 @@
 """Integration schemes: what one step does, as a program of operations with its coefficients.
 
 A scheme is a string of letters. Underdamped splitting schemes use A (drift), B (kick) and O (exact Ornstein-Uhlenbeck);
-overdamped ones E (Euler-Maruyama), L (Leimkuhler-Matthews) and M (Metropolis; S saves the state to which a rejection
-returns). Letters act from left to right and each kind shares the step equally: in ``BAOAB`` every A and B lasts h/2.
+overdamped ones E (Euler-Maruyama), L (Leimkuhler-Matthews), P (an Euler-Maruyama proposal) and M (its Metropolis test). Letters act from left to right and each kind shares the step equally: in ``BAOAB`` every A and B lasts h/2.
 """
 
 from __future__ import annotations
@@ -202,7 +201,7 @@ class MALA(_Overdamped):
     G. O. Roberts, J. S. Rosenthal, J. R. Stat. Soc. B 60 (1998) 255.
     """
 
-    letters = "SEM"
+    letters = "PM"
     metropolised = True
 
     def __init__(self, step_size: ArrayLike, kT: ArrayLike = 1.0, drag: float = 1.0) -> None:
@@ -213,9 +212,9 @@ class MALA(_Overdamped):
     def program(self, mass: np.ndarray) -> Program:
         """See :meth:`Scheme.program`."""
         h, kT = _column(self._step_size), _column(self._kT)
-        proposal = super().program(mass).instructions[0]
+        propose = super().program(mass).instructions[0]._replace(letter="P")
         metropolis = Instruction("M", 0, (1.0 / kT, self.drag / (4.0 * kT * h), self._mobility()))
-        return Program((Instruction("S", 0, ()), proposal, metropolis), 1, 1, False)
+        return Program((propose, metropolis), 1, 1, False)
 
 
 class Splitting(Scheme):

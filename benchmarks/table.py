@@ -1,0 +1,292 @@
+"""Every figure under "Speed to reach": ``python benchmarks/table.py [--markdown docs/performance-table]``.
+
+Each row is a ratio of two times that were taken in turn in this process, each the least of several.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is imported
+
+import numpy as np
+import workloads
+from timing import Work, seconds_per_step
+from workloads import CROWD, Case
+
+import langevin_fast as lf
+from langevin_fast import _core
+
+PRECISIONS = ("double", "single")
+WELL = Case(lf.potentials.DoubleWell(), 0.01)
+
+
+class Row(NamedTuple):
+    """One figure. `ratio` is to be at most (sign -1) or at least (sign +1) `target`; without a target it informs."""
+
+    what: str
+    ratio: float
+    unit: str
+    sign: int = 0
+    target: float = 0.0
+    times: str = ""
+
+    def cells(self) -> tuple[str, str, str, str, str]:
+        shown = f"{self.ratio:.3g} {self.unit}".strip()
+        if not self.sign:
+            return self.what, shown, "", "", self.times
+        reached = self.sign * self.ratio >= self.sign * self.target
+        target = f"{'>=' if self.sign > 0 else '<='} {self.target:g}"
+        return self.what, shown, target, "yes" if reached else "NO", self.times
+
+
+def at_least(what: str, ratio: float, target: float, times: str, unit: str = "x") -> Row:
+    return Row(what, ratio, unit, 1, target, times)
+
+
+def at_most(what: str, ratio: float, target: float, times: str, unit: str = "x") -> Row:
+    return Row(what, ratio, unit, -1, target, times)
+
+
+def ns(seconds: float, numbers: int = 1) -> str:
+    return f"{seconds / numbers * 1e9:.3g}"
+
+
+def pair(ours: float, theirs: float, numbers: int) -> str:
+    return f"{ns(ours, numbers)} / {ns(theirs, numbers)} ns"
+
+
+# --- the rows ---------------------------------------------------------------------------------------------------------
+
+
+def normals_and_schemes() -> Iterator[Row]:
+    """Raw normals against NumPy's, the schemes against the raw normals, ULA against the NumPy loop."""
+    for precision in PRECISIONS:
+        works = {
+            "crowd": workloads.normals_crowd(precision),
+            "along time": workloads.normals_along_time(precision),
+            "SFC64": workloads.normals_numpy(precision),
+            "ULA": workloads.ours(WELL, "ULA", precision),
+            "LeimkuhlerMatthews": workloads.ours(WELL, "LeimkuhlerMatthews", precision),
+            "BAOAB": workloads.ours(WELL, "BAOAB", precision),
+            "loop": workloads.theirs(WELL, "ULA", precision),
+        }
+        t = seconds_per_step(works)
+        best = 7 if precision == "double" else 15
+        for way in ("crowd", "along time"):
+            what = f"raw normals, {precision}, {way}: SFC64 standard_normal / ours"
+            yield at_least(what, t["SFC64"] / t[way], best, pair(t[way], t["SFC64"], CROWD))
+        for scheme, limit in (("ULA", 1.2), ("LeimkuhlerMatthews", 1.2), ("BAOAB", 1.3)):
+            what = f"{scheme} step, 1-D double well, {precision} / its raw normals (crowd)"
+            yield at_most(what, t[scheme] / t["crowd"], limit, pair(t[scheme], t["crowd"], CROWD))
+        what = f"ULA, 1-D double well, {precision}: NumPy loop / ours"
+        yield at_least(what, t["loop"] / t["ULA"], 7 if precision == "double" else 14, pair(t["ULA"], t["loop"], CROWD))
+
+
+def mala() -> Iterator[Row]:
+    for precision in PRECISIONS:
+        case = Case(lf.potentials.Harmonic(np.ones(100)), 0.1, n_particles=1024)
+        t = seconds_per_step(
+            {"MALA": workloads.ours(case, "MALA", precision), "normals": workloads.normals_crowd(precision)}
+        )
+        step, normal = t["MALA"] / (1024 * 100), t["normals"] / CROWD
+        what = f"MALA, 100-dimensional standard Gaussian, {precision} / its raw normals (crowd)"
+        yield at_most(what, step / normal, 1.8, pair(step, normal, 1))
+
+
+def exponentials() -> Iterator[Row]:
+    potentials = workloads.potential_cases()
+    for kind, words in (("MullerBrown", "Müller-Brown"), ("GaussianMixture", "25-component 2-D mixture")):
+        for precision in PRECISIONS:
+            case = potentials[kind]
+            works = {
+                "ours": workloads.ours(case, precision=precision),
+                "loop": workloads.theirs(case, precision=precision),
+            }
+            if kind == "GaussianMixture":
+                works["differences"] = workloads.mixture_by_differences(case, precision)
+            t = seconds_per_step(works)
+            what = f"{words}, ULA, {precision}"
+            times = pair(t["ours"], t["loop"], 2 * CROWD)
+            yield at_least(f"{what}: NumPy loop / ours", t["loop"] / t["ours"], 5, times)
+            if "differences" in t:
+                ratio, times = t["differences"] / t["ours"], pair(t["ours"], t["differences"], 2 * CROWD)
+                yield Row(f"{what}: NumPy loop without BLAS / ours", ratio, "x", times=times)
+
+
+def single_trajectory() -> Iterator[Row]:
+    for precision in PRECISIONS:
+        works = {
+            "one": workloads.ours(WELL._replace(n_particles=1), "ULA", precision),
+            "loop": workloads.theirs(WELL, "ULA", precision),
+        }
+        t = seconds_per_step(works)
+        ours, theirs = t["one"], t["loop"] / CROWD
+        what = f"one trajectory, 1-D double well, {precision}: a step / a particle-step of the NumPy loop over {CROWD}"
+        yield at_most(what, ours / theirs, 1, pair(ours, theirs, 1))
+
+
+def levels() -> Iterator[Row]:
+    names = workloads.levels()
+    for precision in PRECISIONS:
+        work = workloads.ours(WELL, "ULA", precision)
+        works: dict[str, Work] = {name: workloads.at_level(name, work) for name in names}
+        works["loop"] = workloads.theirs(WELL, "ULA", precision)
+        t = seconds_per_step(works)
+        what = f"ULA, 1-D double well, {precision}"
+        if "avx2" in t and "avx512" in t:
+            yield at_most(f"{what}: AVX2 / AVX-512", t["avx2"] / t["avx512"], 2.8, pair(t["avx2"], t["avx512"], CROWD))
+        plain = t["baseline"] if "baseline" in t else t[names[0]]
+        yield at_least(f"{what}: NumPy loop / {names[0]} level", t["loop"] / plain, 1, pair(plain, t["loop"], CROWD))
+
+
+def threads() -> Iterator[Row]:
+    if _core.default_threads() < 2:
+        return
+    n = 100_000
+    case = WELL._replace(n_particles=n)
+    t = seconds_per_step({k: workloads.ours(case, threads=k) for k in (1, 2)}, duration=0.1, least_steps=100)
+    times = f"{ns(t[1], n)} / {ns(t[2], n)} ns"
+    yield at_least("ULA, 1-D double well, double, 100000 particles: one thread / two threads", t[1] / t[2], 1.85, times)
+
+
+def flatness() -> Iterator[Row]:
+    counts = [10**k for k in range(3, 7)]
+    works = {n: workloads.ours(WELL._replace(n_particles=n)) for n in counts}
+    t = seconds_per_step(works, repeats=9, least_steps=150)
+    yield _flat("ULA, 1-D double well: slowest / fastest over 1e3 ... 1e6 particles", {n: t[n] / n for n in counts})
+    dims = [1, 2, 10, 100, 1000]
+    n = 1024
+    works = {
+        dim: workloads.ours(Case(lf.potentials.Harmonic(np.linspace(0.5, 2.0, dim)), 0.01, n_particles=n))
+        for dim in dims
+    }
+    t = seconds_per_step(works, repeats=9, least_steps=100)
+    what = f"ULA, diagonal Harmonic, {n} particles: slowest / fastest over dim 1 ... 1000"
+    yield _flat(what, {dim: t[dim] / (n * dim) for dim in dims})
+
+
+def _flat(what: str, per_number: dict[int, float]) -> Row:
+    times = ", ".join(f"{size:g}: {ns(t)}" for size, t in per_number.items()) + " ns"
+    return at_most(what, max(per_number.values()) / min(per_number.values()), 1.2, times)
+
+
+IMPORT = """
+import json, sys, time
+start = time.perf_counter(); import numpy; middle = time.perf_counter(); import langevin_fast
+end = time.perf_counter()
+heavy = [name for name in ("numba", "scipy", "xarray", "matplotlib") if name in sys.modules]
+print(json.dumps([end - start, middle - start, heavy]))
+"""
+
+
+def import_time() -> Iterator[Row]:
+    runs = []
+    for _ in range(9):
+        done = subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True, check=True)
+        runs.append(json.loads(done.stdout))
+    total, numpy_alone, heavy = min(runs)
+    what = "import langevin_fast, with NumPy, in a fresh interpreter"
+    yield at_most(what, total, 0.25, f"NumPy alone {numpy_alone:.3g} s", "s")
+    yield at_most("Numba, SciPy, xarray, Matplotlib imported by it", len(heavy), 0, ", ".join(heavy) or "none", "")
+
+
+def few_chains() -> Iterator[Row]:
+    """4 chains must not pay for 64: per chain they would then cost 16 times as much."""
+    for precision in PRECISIONS:
+        case = Case(workloads.logistic_regression(), 1e-3)
+        works = {n: workloads.ours(case._replace(n_particles=n), "MALA", precision) for n in (4, 64)}
+        works |= {-n: workloads.theirs(case._replace(n_particles=n), "MALA", precision) for n in (4, 64)}
+        t = seconds_per_step(works, repeats=9)
+        micro = {n: t[n] / abs(n) * 1e6 for n in works}
+        what = f"MALA, logistic regression 1000 x 25, {precision}"
+        times = f"{micro[4]:.3g} / {micro[64]:.3g} us"
+        yield Row(f"{what}: a chain of 4 / a chain of 64 (16: 4 pay for 64)", micro[4] / micro[64], "x", times=times)
+        for n in (4, 64):
+            times = f"{micro[n]:.3g} / {micro[-n]:.3g} us"
+            yield Row(f"{what}, {n} chains: NumPy loop (BLAS) / ours", micro[-n] / micro[n], "x", times=times)
+
+
+PARTS: dict[str, Callable[[], Iterator[Row]]] = {
+    "normals": normals_and_schemes,
+    "mala": mala,
+    "exponentials": exponentials,
+    "trajectory": single_trajectory,
+    "levels": levels,
+    "threads": threads,
+    "flatness": flatness,
+    "import": import_time,
+    "chains": few_chains,
+}
+
+
+# --- printing ---------------------------------------------------------------------------------------------------------
+
+
+def processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def machine() -> list[str]:
+    return [
+        f"processor: {processor()}, {os.cpu_count()} cores",
+        f"instruction set: {_core.isa()} (of {', '.join(workloads.levels())})",
+        f"langevin_fast {lf.__version__}, NumPy {np.__version__}, Python {platform.python_version()}",
+        "times: ours / the other side, per particle-step and dimension unless said; one thread unless said",
+    ]
+
+
+HEADINGS = ("what", "measured", "target", "reached?", "times")
+
+
+def markdown(rows: list[Row]) -> str:
+    lines = [f"- {line}" for line in machine()]
+    lines += ["", f"| {' | '.join(HEADINGS)} |", "| --- | --- | --- | --- | --- |"]
+    lines += [f"| {' | '.join(row.cells())} |" for row in rows]
+    return (
+        "\n".join(lines).replace(">=", "≥").replace("<=", "≤").replace(" x |", " × |").replace(" us |", " µs |") + "\n"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there too (.md is added)")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="some of the parts")
+    options = parser.parse_args()
+    started = time.perf_counter()
+    print("\n".join(machine()))
+    print(f"load average before this run: {os.getloadavg()[0]:.2g} (threads and times suffer, ratios less)\n")
+    widths = (95, 9, 7, 8)
+    print("  ".join(f"{heading:{width}}" for heading, width in zip(HEADINGS, (*widths, 0), strict=True)))
+    rows = []
+    for part in options.only:
+        for row in PARTS[part]():
+            rows.append(row)
+            cells = row.cells()
+            print("  ".join(f"{cell:{width}}" for cell, width in zip(cells, (*widths, 0), strict=True)), flush=True)
+    missed = sum(row.cells()[3] == "NO" for row in rows)
+    targets = sum(row.sign != 0 for row in rows)
+    print(f"\n{targets - missed} of {targets} targets reached; {time.perf_counter() - started:.0f} s")
+    if options.markdown:
+        path = options.markdown if options.markdown.suffix else options.markdown.with_suffix(".md")
+        path.write_text(markdown(rows), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

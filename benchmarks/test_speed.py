@@ -1,0 +1,62 @@
+"""Ours beside a vectorised NumPy loop: ``pytest benchmarks --benchmark-only`` (about two minutes)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import workloads
+from workloads import CROWD, SCHEMES, Case
+
+import langevin_fast as lf
+from langevin_fast import _core
+
+PRECISIONS = ("double", "single")
+POTENTIALS = workloads.potential_cases()
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_normals_crowd(compare, precision):
+    compare(workloads.normals_crowd(precision), workloads.normals_numpy(precision), CROWD, "raw normals")
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_normals_along_time(compare, precision):
+    compare(workloads.normals_along_time(precision), workloads.normals_numpy(precision), CROWD, "raw normals")
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_scheme(compare, scheme, precision):
+    case = Case(lf.potentials.DoubleWell(), 0.01)
+    group = f"every scheme on the 1-D double well, {CROWD} particles"
+    compare(workloads.ours(case, scheme, precision), workloads.theirs(case, scheme, precision), CROWD, group)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("kind", POTENTIALS)
+def test_potential(compare, kind, precision):
+    case = POTENTIALS[kind]
+    numbers = case.n_particles * case.potential.dim
+    ours, theirs = workloads.ours(case, precision=precision), workloads.theirs(case, precision=precision)
+    compare(ours, theirs, numbers, "every potential under ULA")
+
+
+@pytest.mark.parametrize("n_particles", [10**k for k in range(7)])
+def test_particles(compare, n_particles):
+    case = Case(lf.potentials.DoubleWell(), 0.01, n_particles=n_particles)
+    compare(workloads.ours(case), workloads.theirs(case), n_particles, "number of particles (ULA, 1-D double well)")
+
+
+@pytest.mark.parametrize("dim", [1, 2, 10, 100, 1000])
+def test_dimension(compare, dim):
+    case = Case(lf.potentials.Harmonic(np.linspace(0.5, 2.0, dim)), 0.01, n_particles=1000)
+    compare(
+        workloads.ours(case), workloads.theirs(case), 1000 * dim, "dimension (ULA, diagonal Harmonic, 1000 particles)"
+    )
+
+
+@pytest.mark.parametrize("threads", sorted({1, _core.default_threads()}))
+def test_threads(compare, threads):
+    case = Case(lf.potentials.DoubleWell(), 0.01, n_particles=100_000)
+    group = "threads (ULA, 1-D double well, 100000 particles; NumPy has one)"
+    compare(workloads.ours(case, threads=threads), workloads.theirs(case), 100_000, group)

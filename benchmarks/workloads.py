@@ -1,0 +1,167 @@
+"""What is timed: potentials at sensible parameters, schemes, and both sides as functions of n_steps."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy_loops
+from timing import Work
+
+import langevin_fast as lf
+from langevin_fast import _core
+from langevin_fast.noise import draw
+from langevin_fast.potentials import Potential
+
+DTYPES = {"double": np.float64, "single": np.float32}
+CROWD = 10_000
+SCHEMES = ("ULA", "LeimkuhlerMatthews", "MALA", "BAOAB", "OBABO", "ABOBA", "BAOA")
+
+
+class Case(NamedTuple):
+    potential: Potential
+    step_size: float
+    kT: float = 1.0  # noqa: N815
+    n_particles: int = CROWD
+
+
+def mixture() -> lf.potentials.GaussianMixture:
+    """25 components on a grid."""
+    grid = np.arange(-4.0, 5.0, 2.0)
+    means = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
+    return lf.potentials.GaussianMixture(np.ones(25), means, 0.25)
+
+
+def logistic_regression() -> lf.potentials.LogisticRegression:
+    """1000 observations, 25 coefficients."""
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((1000, 25))
+    y = rng.random(1000) < 1.0 / (1.0 + np.exp(-X @ rng.standard_normal(25) * 0.3))
+    return lf.potentials.LogisticRegression(X, y, prior_scale=1.0)
+
+
+def potential_cases() -> dict[str, Case]:
+    """One case for every built-in potential."""
+    p = lf.potentials
+    covariance = 0.5 ** np.abs(np.subtract.outer(np.arange(10), np.arange(10)))
+    cases = [
+        Case(p.Free(), 0.01),
+        Case(p.Harmonic([1.0]), 0.01),
+        Case(p.Gaussian(np.zeros(10), covariance), 0.01),
+        Case(p.DoubleWell(), 0.01),
+        Case(p.Prinz(), 1e-3),
+        Case(p.MullerBrown(), 1e-5, kT=15.0),
+        Case(p.Rosenbrock(), 1e-5),
+        Case(p.HybridRosenbrock(3, 2, a=20.0, b=5.0), 1e-4),
+        Case(p.NealFunnel(10), 1e-4),
+        Case(mixture(), 0.01),
+        Case(p.Ring(), 1e-3),
+        Case(p.LennardJonesCluster(13, wall=3.0), 1e-4, kT=0.2, n_particles=1000),
+        Case(logistic_regression(), 1e-3, n_particles=256),
+    ]
+    named = {case.potential.kind: case for case in cases}
+    assert set(named) == {cls.kind for cls in p.BUILTIN}
+    return named
+
+
+def scheme(name: str, step_size: float, kT: float = 1.0) -> lf.Scheme:
+    if name in ("ULA", "LeimkuhlerMatthews", "MALA"):
+        return getattr(lf, name)(step_size, kT=kT)
+    return lf.Splitting(name, step_size, friction=1.0, kT=kT)
+
+
+def ours(case: Case, scheme_name: str = "ULA", precision: str = "double", threads: int = 1) -> Work:
+    return lf.Simulation(
+        case.potential,
+        scheme(scheme_name, case.step_size, case.kT),
+        n_particles=case.n_particles,
+        seed=1,
+        precision=precision,
+        threads=threads,
+    ).run
+
+
+def theirs(case: Case, scheme_name: str = "ULA", precision: str = "double") -> Work:
+    """The NumPy loop for the same."""
+    dtype = DTYPES[precision]
+    potential, h, kT = case.potential, case.step_size, case.kT
+    energy, gradient = numpy_loops.functions_of(potential, dtype)
+    rng = numpy_loops.generator()
+    x = np.tile(potential.default_start.astype(dtype)[:, np.newaxis], case.n_particles)
+    if scheme_name == "ULA":
+        return lambda n: numpy_loops.ula(x, gradient, rng, n, h, kT)
+    if scheme_name == "LeimkuhlerMatthews":
+        return lambda n: numpy_loops.leimkuhler_matthews(x, gradient, rng, n, h, kT)
+    if scheme_name == "MALA":
+        return lambda n: numpy_loops.mala(x, energy, gradient, rng, n, h, kT)
+    v = float(np.sqrt(kT)) * rng.standard_normal(x.shape, dtype=dtype)
+    return lambda n: numpy_loops.splitting(scheme_name, x, v, gradient, rng, n, h, kT=kT)
+
+
+def mixture_by_differences(case: Case, precision: str) -> Work:
+    """`theirs` of an isotropic mixture under ULA as most people write it, without BLAS."""
+    dtype = DTYPES[precision]
+    gradient = numpy_loops.mixture_by_differences(case.potential, dtype)
+    rng = numpy_loops.generator()
+    x = np.tile(case.potential.default_start.astype(dtype)[:, np.newaxis], case.n_particles)
+    return lambda n: numpy_loops.ula(x, gradient, rng, n, case.step_size, case.kT)
+
+
+# --- raw normals: a "step" is one normal for each of CROWD ------------------------------------------------------------
+
+
+def normals_crowd(precision: str) -> Work:
+    """One normal of each of CROWD streams per step, made where the kernels make them.
+
+    Free Brownian motion under ULA: beside its normals it costs one multiplication and one addition per normal, in the
+    first-level cache. As a stand-in for raw normals it is an upper bound.
+    """
+    return ours(Case(lf.potentials.Free(), 0.01), "ULA", precision)
+
+
+ALONG_TIME = 100_000
+
+
+def normals_along_time(precision: str) -> Work:
+    """The other variant: CROWD successive normals of one stream per step, written to an array."""
+    particle, dtype = np.zeros(1, np.uint64), DTYPES[precision]
+
+    def work(n_steps: int) -> None:
+        for start in range(0, n_steps * CROWD, ALONG_TIME):
+            draw("thermal", 1, particle, start, min(ALONG_TIME, n_steps * CROWD - start), dtype)
+
+    return work
+
+
+def normals_numpy(precision: str) -> Work:
+    """CROWD normals of ``Generator(SFC64)`` per step, into an array that stays in the cache."""
+    rng, dtype = numpy_loops.generator(), DTYPES[precision]
+    out = np.empty(CROWD, dtype)
+
+    def work(n_steps: int) -> None:
+        for _ in range(n_steps):
+            rng.standard_normal(out=out, dtype=dtype)
+
+    return work
+
+
+# --- instruction-set levels -------------------------------------------------------------------------------------------
+
+
+def at_level(level: str, work: Work) -> Work:
+    """The same at another level; afterwards the one before is back."""
+
+    def run(n_steps: int) -> None:
+        before = _core.isa()
+        _core.use_isa(level)
+        try:
+            work(n_steps)
+        finally:
+            _core.use_isa(before)
+
+    return run
+
+
+def levels() -> list[str]:
+    """Those that this processor has, the widest last."""
+    return [level["name"] for level in _core.isa_levels() if level["supported"]]

@@ -1,0 +1,143 @@
+"""The shape of the code: imports flow one way, and the kernels stay free of the standard library."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import langevin_fast as lf
+from langevin_fast import _core
+
+PACKAGE = Path(lf.__file__).parent
+KERNELS = Path(__file__).parents[1] / "cpp" / "kernels" / "kernels.cpp"
+
+# From the leaves up. A module imports from lines above its own only; a folder is one room (see ROOMS).
+LAYERS = (
+    {"_version", "_core", "errors"},
+    {"checks"},
+    {"noise", "progress"},
+    {"potentials", "schemes"},
+    {"backends"},
+    {"simulation", "trajectory"},
+    {"sampling"},
+    {"config", "demo"},
+    {"cli"},
+    {"__init__"},
+    {"__main__"},
+)
+
+# Inside a room: who may be imported by the others; the room's __init__ may import all of them.
+ROOMS = {"potentials": {"potentials.base"}, "backends": {"backends.problem"}}
+
+# Backends are the rooms that will multiply, so what they may use is said once more, name by name.
+BACKENDS_MAY_IMPORT = {"potentials.base", "schemes", "checks", "errors", "noise", "_core"}
+
+
+def module_name(path: Path) -> str:
+    """The name relative to the package: "schemes", "backends.cpp"; "backends.__init__" for a folder's own file."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def layer(module: str) -> int:
+    room = module.split(".")[0]
+    return next(i for i, names in enumerate(LAYERS) if room in names)
+
+
+def exists(name: str) -> bool:
+    return name in MODULES or name == "_core" or f"{name}.__init__" in MODULES
+
+
+def imports(module: str) -> Iterator[str]:
+    """The package's own modules that a module imports, also inside functions, but not for type checking only."""
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    skipped = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    folder = module.split(".")[:-1]
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            names = [alias.name.split(".") for alias in node.names]
+            yield from (".".join(name[1:]) or "__init__" for name in names if name[0] == "langevin_fast")
+        elif isinstance(node, ast.ImportFrom):
+            base = (node.module or "").split(".") if node.module else []
+            if node.level:
+                base = folder[: len(folder) - node.level + 1] + base
+            elif base and base[0] == "langevin_fast":
+                base = base[1:]
+            else:
+                continue
+            for alias in node.names:
+                # `from . import checks` names a module, `from .checks import integer` something in one
+                name = ".".join([*base, alias.name])
+                yield name if exists(name) else ".".join(base) or "__init__"
+
+
+def test_imports_are_seen():
+    assert set(imports("backends.cpp")) == {"_core", "backends.problem"}
+    assert {"backends", "checks", "backends.problem", "schemes", "_core"} <= set(imports("simulation"))
+    assert "trajectory" not in set(imports("errors"))  # for type checking only
+
+
+def test_every_module_has_a_layer():
+    placed = set().union(*LAYERS)
+    assert {module.split(".")[0] for module in MODULES} <= placed, "give the new module a line in LAYERS"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_imports_upwards(module: str):
+    room = module.split(".")[0]
+    for imported in imports(module):
+        assert exists(imported), f"{module} imports {imported}, which this test does not find"
+        if imported.split(".")[0] != room:
+            assert layer(imported) < layer(module), f"{module} imports {imported}, which is not below it"
+        elif not module.endswith("__init__"):
+            assert imported in ROOMS.get(room, ()), f"{module} imports its neighbour {imported}"
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("backends")])
+def test_backends_import_leaves_only(module: str):
+    others = {name for name in imports(module) if not name.startswith("backends")}
+    assert others <= BACKENDS_MAY_IMPORT
+
+
+def includes(path: Path, seen: dict[Path, list[str]]) -> dict[Path, list[str]]:
+    """The system headers of a file and of every file of the project that it includes."""
+    path = path.resolve()
+    if path not in seen:
+        lines = re.findall(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', path.read_text(encoding="utf-8"), re.MULTILINE)
+        seen[path] = [name for mark, name in lines if mark == "<"]
+        for mark, name in lines:
+            if mark == '"':
+                includes(path.parent / name, seen)
+    return seen
+
+
+def test_kernels_include_no_standard_library():
+    # Functions of the standard library have weak symbols: the linker keeps one copy, perhaps the one compiled for
+    # AVX-512, and older processors would run it.
+    allowed = {"cstdint", "cstddef", "immintrin.h"}
+    found = includes(KERNELS, {})
+    assert {"block.hpp", "simd.hpp", "math.hpp", "double_well.hpp"} <= {path.name for path in found}
+    offending = {path.name: sorted(set(names) - allowed) for path, names in found.items() if set(names) - allowed}
+    assert not offending
+
+
+def test_every_potential_header_is_in_the_kernels():
+    headers = {path.name for path in (KERNELS.parents[1] / "potentials").glob("*.hpp")}
+    assert headers == {path.name for path in includes(KERNELS, {}) if path.parent.name == "potentials"}
+
+
+def test_both_lists_of_potentials_agree():
+    assert [potential.kind for potential in lf.potentials.BUILTIN] == list(_core.potential_names())
+    assert {potential.__name__ for potential in lf.potentials.BUILTIN} < set(lf.potentials.__all__)
