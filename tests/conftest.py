@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
-from langevin_fast import _core
+# Threads that wait by spinning make runs of a few microseconds take milliseconds where processors are shared. To be set
+# before the extension, and with it the OpenMP library, is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+from langevin_fast import _core  # noqa: E402
 
 LEVELS = [level["name"] for level in _core.isa_levels() if level["supported"]]
 

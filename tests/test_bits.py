@@ -68,8 +68,8 @@ def test_the_crowd_moves_and_stays_finite(potential, scheme, precision):
     assert np.isfinite(traj.positions).all() and (traj.diverged == -1).all()
     assert len(np.unique(traj.positions[-1], axis=0)) == N
     if scheme == "MALA":
-        # proposals that would be accepted always (or never) would not test the decision
-        assert 0.3 < traj.acceptance_rate.mean() and (traj.acceptance_rate.mean() < 1 or potential == "Free")
+        rate = traj.acceptance_rate.mean()
+        assert rate == 1 if potential == "Free" else 0.5 < rate < 0.95
 
 
 @each_precision

@@ -96,7 +96,7 @@ S_MAX = (mp.sqrt(2) - 1) ** 2 / (mp.sqrt(2) + 1) ** 2
 HALF_LN2 = mp.log(2) / 2 * mpf("1.0001")
 
 if __name__ == "__main__":
-    for bits, sin_deg, cos_deg, log_deg, exp_deg in ((53, 6, 5, 6, 10), (24, 3, 2, 2, 4)):
+    for bits, sin_deg, cos_deg, log_deg, exp_deg in ((53, 6, 5, 6, 9), (24, 3, 2, 2, 4)):
         fit(f"sin, {bits} bits", sin_ratio, lambda z: 1 / sin_ratio(z), sin_deg, mpf(0), mpf(1), bits)
         fit(f"cos, {bits} bits", cos_ratio, lambda z: z / (1 + z * cos_ratio(z)), cos_deg, mpf(0), mpf(1), bits)
         fit(f"log, {bits} bits", log_ratio, log_weight, log_deg, mpf(0), S_MAX, bits)

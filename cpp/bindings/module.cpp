@@ -122,6 +122,17 @@ py::array draw(bool uniform, uint64_t seed, const Array<uint64_t>& particles, in
   return draw_as<double>(uniform, seed, particles, tag, start, count);
 }
 
+// Normals start .. start + out.shape[0] - 1 of every particle, a row for each number, into `out`.
+template <class Real>
+void draw_rows(Array<Real>& out, uint64_t seed, const Array<uint64_t>& particles, uint64_t start) {
+  if (out.ndim() != 2) throw py::value_error("out must have the shape (count, len(particles))");
+  require_shape(particles, "particles", {out.shape(1)});
+  Real* to = out.mutable_data();
+  const auto& kernels = lf::kernels_of<Real>(level());
+  py::gil_scoped_release release;
+  kernels.draw_rows(to, seed, particles.data(), particles.size(), start, out.shape(0));
+}
+
 template <class Real>
 Array<Real> function(const std::string& name, const Array<Real>& x) {
   int which = 0;
@@ -307,10 +318,14 @@ PYBIND11_MODULE(_core, m) {
       py::arg("positions_out").noconvert(), py::arg("velocities_out"), py::arg("first_step"), py::arg("n_steps"), \
       py::arg("next_frame"), py::arg("stride"), py::arg("frame_positions"), py::arg("frame_velocities"),          \
       py::arg("accepted").noconvert(), py::arg("diverged").noconvert(), py::arg("threads")
+#define LF_DRAW_ROWS(Real)                                                                                        \
+  &draw_rows<Real>, py::kw_only(), py::arg("out").noconvert(), py::arg("seed"), py::arg("particles").noconvert(), \
+      py::arg("start")
   LF_FOR_BOTH("energy", LF_ENERGY)
   LF_FOR_BOTH("gradient", LF_GRADIENT)
   LF_FOR_BOTH("function", LF_FUNCTION)
   LF_FOR_BOTH("run", LF_RUN)
+  LF_FOR_BOTH("draw_rows", LF_DRAW_ROWS)
 
   m.def("log", [](const Array<double>& x) { return function<double>("log", x); });
   m.def("exp", [](const Array<double>& x) { return function<double>("exp", x); });

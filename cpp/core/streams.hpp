@@ -86,9 +86,9 @@ struct Lanes<Pack<Real, N>> {
 
 LF_INLINE Vec<uint64_t> load_words(const uint64_t* p) { return *reinterpret_cast<const Vec<uint64_t>*>(p); }
 
-// Rows [kPerBlock first_block, kPerBlock (first_block + n_blocks)) of a crowd.
+// Rows [kPerBlock first_block, kPerBlock (first_block + n_blocks)) of a crowd; row i goes to out + i pitch.
 template <Law law, class Real, int N>
-__attribute__((noinline)) void fill_rows(Pack<Real, N>* out, uint64_t first_block, int n_blocks,
+__attribute__((noinline)) void fill_rows(Real* out, int64_t pitch, uint64_t first_block, int n_blocks,
                                          const Lanes<Pack<Real, N>>& lanes, Tag tag, const PhiloxKey& key) {
   using W = NoiseWords;
   using P = Pack<Real, kNoiseVectors>;
@@ -108,16 +108,16 @@ __attribute__((noinline)) void fill_rows(Pack<Real, N>* out, uint64_t first_bloc
           ((W::make([&](int i) { return load_words(lanes.high[vector(i)][q]); }) >> 32) & W(uint64_t(0xffffffu))) |
           W(static_cast<uint64_t>(tag) << 24);
     }
-    const auto store = [&](int block, const P* z) {
+    constexpr int vector_lanes = kVectorBytes / static_cast<int>(sizeof(Real));
+    const auto store = [&](int block, const P* z) LF_INLINED {
 #pragma GCC unroll 4
       for (int r = 0; r < rows; ++r) {
 #pragma GCC unroll 4
         for (int i = 0; i < kNoiseVectors; ++i) {
-          if constexpr (along_time) {
-            if (block + i < n_blocks) out[(block + i) * rows + r].v[0] = z[r].v[i];
-          } else {
-            out[block * rows + r].v[group * kNoiseVectors + i] = z[r].v[i];
-          }
+          if (along_time && block + i >= n_blocks) break;
+          Real* to = along_time ? out + ((block + i) * rows + r) * pitch
+                                : out + (block * rows + r) * pitch + (group * kNoiseVectors + i) * vector_lanes;
+          __builtin_memcpy(to, &z[r].v[i], kVectorBytes);
         }
       }
     };
@@ -217,7 +217,11 @@ class Window {
     begin_ = block * kPerBlock<Real>;
     const uint64_t wanted = (limit_ - begin_ + kPerBlock<Real> - 1) / kPerBlock<Real>;
     const int n = wanted < kRows / kPerBlock<Real> ? static_cast<int>(wanted) : kRows / kPerBlock<Real>;
-    fill_rows<law>(rows_, block, n, lanes, tag_, key);
+    if constexpr (kLanesOf<T> == 1) {
+      fill_rows<law>(rows_, block, n, lanes, tag_, key);
+    } else {
+      fill_rows<law>(reinterpret_cast<Real*>(rows_), kLanesOf<T>, block, n, lanes, tag_, key);
+    }
     end_ = begin_ + uint64_t(n) * kPerBlock<Real>;
   }
 

@@ -124,10 +124,13 @@ class Block {
         T* out = const_cast<T*>(coefficients_[i][k].value);
         const int n = c.component_stride ? dim_ : 1;
         for (int component = 0; component < n; ++component) {
-          for (int lane = 0; lane < kLanes; ++lane) {
-            set_lane(out[component], lane,
-                     c.value[particle(lane) * c.particle_stride + component * c.component_stride]);
+          const Real* value = c.value + component * c.component_stride;
+          if (c.particle_stride == 0) {
+            out[component] = T(*value);
+            continue;
           }
+          for (int lane = 0; lane < kLanes; ++lane)
+            set_lane(out[component], lane, value[particle(lane) * c.particle_stride]);
         }
       }
     }
@@ -159,20 +162,17 @@ class Block {
   }
 
   void load_state() {
-    any_frozen_ = false;
-    for (int lane = 0; lane < kLanes; ++lane) {
-      const int64_t offset = particle(lane) * dim_;
-      for (int c = 0; c < dim_; ++c) {
-        set_lane(x_[c], lane, problem_.positions_in[offset + c]);
-        if (problem_.has_velocities) set_lane(v_[c], lane, problem_.velocities_in[offset + c]);
-      }
-      // One that diverged in an earlier run stays at the state it came with.
-      frozen_[lane] = lane >= valid_ || problem_.diverged[first_ + lane] >= 0;
-      any_frozen_ = any_frozen_ || (lane < valid_ && frozen_[lane]);
-    }
+    read(x_, problem_.positions_in);
+    if (problem_.has_velocities) read(v_, problem_.velocities_in);
     for (int c = 0; c < dim_; ++c) {
       last_x_[c] = x_[c];
       if (problem_.has_velocities) last_v_[c] = v_[c];
+    }
+    // One that diverged in an earlier run stays at the state it came with.
+    any_frozen_ = false;
+    for (int lane = 0; lane < kLanes; ++lane) {
+      frozen_[lane] = lane >= valid_ || problem_.diverged[first_ + lane] >= 0;
+      any_frozen_ = any_frozen_ || (lane < valid_ && frozen_[lane]);
     }
     accepted_ = T(Real(0));
   }
@@ -182,6 +182,16 @@ class Block {
     if (problem_.has_velocities) write(problem_.velocities_out, v_, last_v_);
     if (problem_.uniforms_per_step) {
       for (int lane = 0; lane < valid_; ++lane) problem_.accepted[first_ + lane] += int64_t(get_lane(accepted_, lane));
+    }
+  }
+
+  void read(T* to, const Real* from) const {
+    if (dim_ == 1 && valid_ == kLanes) {
+      __builtin_memcpy(to, from + first_, sizeof(T));
+      return;
+    }
+    for (int lane = 0; lane < kLanes; ++lane) {
+      for (int c = 0; c < dim_; ++c) set_lane(to[c], lane, from[particle(lane) * dim_ + c]);
     }
   }
 

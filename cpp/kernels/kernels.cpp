@@ -168,6 +168,44 @@ void draw(Real* out, bool uniform, uint64_t seed, uint64_t particle, int tag, ui
   }
 }
 
+// Rows start .. start + count - 1 of the thermal noise of a crowd, (count, n): what a run over these particles
+// consumes.
+template <class T>
+void draw_rows_of(Real* out, int64_t pitch, const PhiloxKey& key, const uint64_t* particles, int valid, uint64_t start,
+                  int64_t count) {
+  uint64_t ids[kLanesOf<T>];
+  for (int lane = 0; lane < kLanesOf<T>; ++lane) ids[lane] = particles[lane < valid ? lane : valid - 1];
+  Lanes<T> lanes;
+  lanes.set(ids);
+  constexpr int per_block = kPerBlock<Real>;
+  int64_t done = 0;
+  if (start % per_block == 0 && valid == kLanesOf<T>) {
+    const int blocks = static_cast<int>(count / per_block);
+    fill_rows<Law::normal>(out, pitch, start / per_block, blocks, lanes, Tag::thermal, key);
+    done = int64_t(blocks) * per_block;
+  }
+  // What does not fill whole blocks and groups goes through a window.
+  Window<T, Law::normal> numbers;
+  T memory[Window<T, Law::normal>::kRows];
+  numbers.reset(memory, Tag::thermal, start + static_cast<uint64_t>(count));
+  for (; done < count; ++done) {
+    const T& row = numbers.row(start + static_cast<uint64_t>(done), lanes, key);
+    __builtin_memcpy(out + done * pitch, &row, static_cast<std::size_t>(valid) * sizeof(Real));
+  }
+}
+
+void draw_rows(Real* out, uint64_t seed, const uint64_t* particles, int64_t n, uint64_t start, int64_t count) {
+  const PhiloxKey key = philox_key(seed);
+  int64_t first = 0;
+  for (; first + kLanesOf<Wide> <= n; first += kLanesOf<Wide>) {
+    draw_rows_of<Wide>(out + first, n, key, particles + first, kLanesOf<Wide>, start, count);
+  }
+  for (; first < n; first += kLanesOf<Narrow>) {
+    const int valid = n - first < kLanesOf<Narrow> ? static_cast<int>(n - first) : kLanesOf<Narrow>;
+    draw_rows_of<Narrow>(out + first, n, key, particles + first, valid, start, count);
+  }
+}
+
 template <class T>
 T function_of(int which, T x) {
   switch (which) {
@@ -203,7 +241,7 @@ namespace lf {
 extern const Kernels<LF_REAL> LF_SYMBOL;
 const Kernels<LF_REAL> LF_SYMBOL = {
     LF_STRING(LF_ISA),         LF_ISA::kVectorBytes, &LF_ISA::block_count, &LF_ISA::workspace_bytes, &LF_ISA::run_block,
-    &LF_ISA::evaluation_bytes, &LF_ISA::evaluate,    &LF_ISA::draw,        &LF_ISA::function,
+    &LF_ISA::evaluation_bytes, &LF_ISA::evaluate,    &LF_ISA::draw,        &LF_ISA::draw_rows,       &LF_ISA::function,
 };
 
 }  // namespace lf

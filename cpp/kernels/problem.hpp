@@ -91,6 +91,7 @@ struct Kernels {
   std::size_t (*evaluation_bytes)(const Evaluation<Real>&);
   void (*evaluate)(const Evaluation<Real>&, void* workspace);
   void (*draw)(Real* out, bool uniform, uint64_t seed, uint64_t particle, int tag, uint64_t start, int64_t count);
+  void (*draw_rows)(Real* out, uint64_t seed, const uint64_t* particles, int64_t n, uint64_t start, int64_t count);
   // Elementary functions by number (see kFunctionNames), for tests and for the coefficients computed in Python.
   void (*function)(int which, const Real* x, Real* out, int64_t n);
 };
