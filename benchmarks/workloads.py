@@ -111,12 +111,17 @@ def mixture_by_differences(case: Case, precision: str) -> Work:
 
 
 def normals_crowd(precision: str) -> Work:
-    """One normal of each of CROWD streams per step, made where the kernels make them.
+    """The normals of the steps of CROWD particles, as the kernels make them, for one of their groups at a time."""
+    dtype = DTYPES[precision]
+    group = 512 // np.dtype(dtype).itemsize  # the widest group of particles that the kernels have
+    rows = 512
+    particles, out = np.arange(group, dtype=np.uint64), np.empty((rows, group), dtype)
 
-    Free Brownian motion under ULA: beside its normals it costs one multiplication and one addition per normal, in the
-    first-level cache. As a stand-in for raw normals it is an upper bound.
-    """
-    return ours(Case(lf.potentials.Free(), 0.01), "ULA", precision)
+    def work(n_steps: int) -> None:
+        for call in range(max(1, round(n_steps * CROWD / out.size))):
+            _core.draw_rows(out=out, seed=1, particles=particles, start=call * rows)
+
+    return work
 
 
 ALONG_TIME = 100_000

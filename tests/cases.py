@@ -42,9 +42,14 @@ POTENTIALS = {
     "Free": Case(lambda: lfp.Free(2), 0.1, 0.1, 0.2, kT=0.5),
     "Harmonic": Case(lambda: lfp.Harmonic([1.0, 4.0, 0.0], center=[0.25, -1.0, 9.0]), 0.1, 0.25, 0.3),
     "Harmonic 1-D": Case(lambda: lfp.Harmonic(2.0), 0.2, 0.5, 0.5, kT=1.5),
-    "Harmonic 70-D": Case(lambda: lfp.Harmonic(np.arange(70) % 7 + 1.0), 0.02, 0.05, 0.2),  # more than a window of noise
+    "Harmonic 70-D": Case(
+        lambda: lfp.Harmonic(np.arange(70) % 7 + 1.0), 0.02, 0.05, 0.2
+    ),  # more than a window of noise
     "Gaussian": Case(
-        lambda: lfp.Gaussian([0.5, -1.0, 2.0], [[2.0, 0.5, -0.25], [0.5, 1.0, 0.25], [-0.25, 0.25, 0.5]]), 0.05, 0.3, 0.2
+        lambda: lfp.Gaussian([0.5, -1.0, 2.0], [[2.0, 0.5, -0.25], [0.5, 1.0, 0.25], [-0.25, 0.25, 0.5]]),
+        0.05,
+        0.3,
+        0.2,
     ),
     "DoubleWell": Case(lfp.DoubleWell, 0.02, 0.15, 0.1),
     "DoubleWell 3-D": Case(lambda: lfp.DoubleWell(3.0, width=1.25, tilt=0.5, dim=3, stiffness=2.5), 0.01, 0.08, 0.05),
@@ -55,7 +60,9 @@ POTENTIALS = {
         lambda: lfp.HybridRosenbrock(4, 2, a=0.5, b=[[1.0, 2.0, 3.0], [0.5, 0.25, 4.0]], mu=0.75), 0.002, 0.03, 0.02
     ),
     "NealFunnel": Case(lambda: lfp.NealFunnel(5, sigma=1.5), 0.005, 0.15, 0.05),
-    "GaussianMixture isotropic": Case(lambda: lfp.GaussianMixture([0.5, 1.5, 2.0], MEANS, [0.5, 1.0, 2.0]), 0.05, 1.0, 0.2),
+    "GaussianMixture isotropic": Case(
+        lambda: lfp.GaussianMixture([0.5, 1.5, 2.0], MEANS, [0.5, 1.0, 2.0]), 0.05, 1.0, 0.2
+    ),
     "GaussianMixture full": Case(lambda: lfp.GaussianMixture([0.5, 1.5, 2.0], MEANS, COVARIANCES), 0.05, 0.3, 0.2),
     "GaussianMixture 1-D": Case(lambda: lfp.GaussianMixture([1, 3], [-1.0, 2.0], 0.25), 0.02, 0.3, 0.1),
     "Ring": Case(lambda: lfp.Ring(radius=1.5, width=0.5, dim=3), 0.02, 0.3, 0.1),

@@ -63,7 +63,8 @@ def compute() -> dict[str, str]:
         for tag in _core.TAGS:
             for uniform in (False, True):
                 numbers = [
-                    draw(tag, 11, particles, start, 1001, dtype, uniform=uniform) for start in (0, 2**34 - 500, 2**40 + 1)
+                    draw(tag, 11, particles, start, 1001, dtype, uniform=uniform)
+                    for start in (0, 2**34 - 500, 2**40 + 1)
                 ]
                 result[f"noise | {tag} {'uniforms' if uniform else 'normals'} | {precision}"] = digest(*numbers)
         quarter = np.arange(-(2**12), 2**12 + 1) / 2**12

@@ -177,7 +177,15 @@ def test_particles_with_parameters_of_their_own(scheme, precision, isa):
         )
         mass = {name: value[chosen] for name, value in mass.items()}
         return lf.sample(
-            springs, mine, initial=start[chosen], streams=chosen, n_steps=STEPS, seed=4, precision=precision, **mass, **arguments
+            springs,
+            mine,
+            initial=start[chosen],
+            streams=chosen,
+            n_steps=STEPS,
+            seed=4,
+            precision=precision,
+            **mass,
+            **arguments,
         )
 
     everyone = np.arange(N)

@@ -215,7 +215,9 @@ def test_double_well(h):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("well", "h"), [("DW1: U=(x^2-1)^2", 0.3), ("DW3: U=3(x^2-1)^2", 0.05), ("LMQ: U=x^4/4-x^2/2", 0.5)])
+@pytest.mark.parametrize(
+    ("well", "h"), [("DW1: U=(x^2-1)^2", 0.3), ("DW3: U=3(x^2-1)^2", 0.05), ("LMQ: U=x^4/4-x^2/2", 0.5)]
+)
 def test_no_bias_is_left_at_large_steps(well, h):
     """From both wells, not from the stationary law; standard errors near 3e-4. (ULA at these h is off by far more.)"""
     exact = reference.value(f"t1d.{well}, kT=1")
@@ -268,7 +270,9 @@ def test_a_rejected_particle_stays_exactly_where_it_was():
 def test_a_start_that_is_not_finite_is_refused():
     start = np.zeros((4, 2))
     start[2] = 1000.0
-    with pytest.raises(ValueError, match=r"initial: the energy or gradient of particle 2 is not finite at \[1000. 1000.\]"):
+    with pytest.raises(
+        ValueError, match=r"initial: the energy or gradient of particle 2 is not finite at \[1000. 1000.\]"
+    ):
         lf.Simulation(lf.potentials.MullerBrown(), lf.MALA(0.1), initial=start)
     overlap = np.zeros(6)  # two atoms on top of each other
     with pytest.raises(ValueError, match="initial"):

@@ -337,7 +337,9 @@ def test_from_sde():
     # dx = -a U' dt + b dW by Euler-Maruyama, one step
     sim = lf.Simulation(lf.potentials.Harmonic(1.5), scheme, initial=[0.7], seed=4)
     sim.run(1)
-    assert sim.positions[0, 0] == pytest.approx(0.7 - 2.0 * 1.5 * 0.7 * 0.1 + 3.0 * np.sqrt(0.1) * lf.noise(4, 0, 0, 1)[0])
+    assert sim.positions[0, 0] == pytest.approx(
+        0.7 - 2.0 * 1.5 * 0.7 * 0.1 + 3.0 * np.sqrt(0.1) * lf.noise(4, 0, 0, 1)[0]
+    )
     assert lf.ULA.from_sde(drift=2.0, noise=0.0, step_size=0.1).kT == 0.0
 
 
@@ -408,7 +410,13 @@ def test_free_underdamped_mean_square_displacement():
     """Against the continuous law; at h = 0.01 BAOAB is off by 1e-4 of it, a fiftieth of the standard error."""
     expected = reference.value("transient.free underdamped MSD m=3 gamma=0.7 kT=1.5")
     traj = lf.sample(
-        lf.potentials.Free(1), lf.BAOAB(0.01, friction=0.7, kT=1.5), n_particles=40_000, mass=3.0, n_steps=1000, stride=10, seed=6
+        lf.potentials.Free(1),
+        lf.BAOAB(0.01, friction=0.7, kT=1.5),
+        n_particles=40_000,
+        mass=3.0,
+        n_steps=1000,
+        stride=10,
+        seed=6,
     )
     for label, value in expected.items():
         (x,) = traj.positions[traj.steps == round(100 * float(label.split()[0].removeprefix("t="))), :, 0]
@@ -539,7 +547,15 @@ def test_the_longest_string():
     noise = thermal(sim, 0, 1, 21)[0]
     sim.run(1)
     x, v = textbook(
-        scheme.letters, np.array([[1.0]]), np.array([[0.5]]), noise, h=0.5, gamma=1.0, kT=1.0, mass=1.0, gradient=lambda x: x
+        scheme.letters,
+        np.array([[1.0]]),
+        np.array([[0.5]]),
+        noise,
+        h=0.5,
+        gamma=1.0,
+        kT=1.0,
+        mass=1.0,
+        gradient=lambda x: x,
     )
     np.testing.assert_allclose([sim.positions, sim.velocities], [x, v], rtol=1e-12)
 
@@ -582,7 +598,9 @@ def test_bad_drag(make, drag):
 
 
 @pytest.mark.parametrize("name", ["friction", "drag"])
-@pytest.mark.parametrize(("value", "error"), [(-1.0, ValueError), (np.nan, ValueError), ("a", TypeError), (True, TypeError)])
+@pytest.mark.parametrize(
+    ("value", "error"), [(-1.0, ValueError), (np.nan, ValueError), ("a", TypeError), (True, TypeError)]
+)
 def test_bad_friction(name, value, error):
     with pytest.raises(error, match=name):
         lf.BAOAB(0.1, **{name: value})
