@@ -1,7 +1,7 @@
 """Small instances of every built-in potential, and schemes with step sizes that are stable on them.
 
-Everything is made of integers, fractions and square roots, so that it has the same bits on every machine: the digests in
-tests/data/digests.json depend on it.
+Everything is made of integers, fractions and square roots, so that it has the same bits on every machine: the digests
+in tests/data/digests.json depend on it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Case:
     overdamped: float  # step size of ULA and LM
     metropolis: float  # step size of MALA: larger, so that about one proposal in five is rejected
     underdamped: float  # step size of the splitting schemes
-    kT: float = 1.0
+    kT: float = 1.0  # noqa: N815
 
 
 def _features() -> tuple[np.ndarray, np.ndarray]:

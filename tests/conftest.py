@@ -10,7 +10,7 @@ import pytest
 # before the extension, and with it the OpenMP library, is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-from langevin_fast import _core  # noqa: E402
+from langevin_fast import _core
 
 LEVELS = [level["name"] for level in _core.isa_levels() if level["supported"]]
 

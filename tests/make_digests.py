@@ -1,7 +1,7 @@
 """Write tests/data/digests.json: SHA-256 digests of trajectories, noise and functions.
 
-They hold the promise that results are the same bits everywhere: tests/test_bits.py compares them at every instruction-set
-level, with NumPy's SIMD off and with another BLAS. Run
+They hold the promise that results are the same bits everywhere: tests/test_bits.py compares them at every
+instruction-set level, with NumPy's SIMD off and with another BLAS. Run
 
     python tests/make_digests.py            # write the file
     python tests/make_digests.py --print    # print it instead

@@ -1,7 +1,7 @@
 """MALA: the same decisions as a plain NumPy one step by step, closed forms, stationarity, and what is rejected.
 
-Statistical tests have fixed seeds and bounds of 4.5 standard errors, which are computed from the spread between independent
-particles.
+Statistical tests have fixed seeds and bounds of 4.5 standard errors, which are computed from the spread between
+independent particles.
 """
 
 from __future__ import annotations
@@ -232,7 +232,7 @@ def test_no_bias_is_left_at_large_steps(well, h):
     assert_within(total / 200, [exact["<x^2>"], exact["<x^4>"]])
 
 
-# ---- what is rejected, counted and refused ----------------------------------------------------------------------------
+# ---- what is rejected, counted and refused --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("precision", DTYPES)

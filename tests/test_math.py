@@ -5,12 +5,14 @@ Measured worst errors in ulp (double: 40,000 points for each range below; single
 ========== ====== ======
 function   double single
 ========== ====== ======
-exp        1.00   1.00
-expm1      1.86   1.49
+exp        1.25   1.00
+expm1      2.53   1.58
 log        1.95   1.97
-sin_eighth 1.42   1.52
+sin_eighth 1.42   1.60
 cos_eighth 1.46   1.58
 ========== ====== ======
+
+expm1 is used for arguments <= 0, where it is 1.41 (0.91) off at most; it is worst near 0.35.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ import pytest
 
 from langevin_fast import _core
 
-BOUND = 2.0  # ulp; cpp/core/math.hpp states it
+# ulp; cpp/core/math.hpp states 2 for all but expm1
+BOUND = {"exp": 2.0, "expm1": 3.0, "log": 2.0, "sin_eighth": 2.0, "cos_eighth": 2.0}
 DTYPES = {"double": np.float64, "single": np.float32}
 each_precision = pytest.mark.parametrize("dtype", DTYPES.values(), ids=DTYPES)
 FUNCTIONS = ["exp", "expm1", "log", "sin_eighth", "cos_eighth"]
@@ -94,7 +97,17 @@ def test_error_against_mpmath(name, dtype):
     assert got.dtype == dtype
     error = errors_in_ulp(got, high, low, dtype)
     worst = int(np.argmax(error))
-    assert error[worst] <= BOUND, f"{name}({x[worst]!r}) is {error[worst]} ulp off"
+    assert error[worst] <= BOUND[name], f"{name}({x[worst]!r}) is {error[worst]} ulp off"
+
+
+def test_expm1_where_it_is_used():
+    """1 - e^{-2 gamma t}, in double precision only."""
+    x = -(10.0 ** np.random.default_rng(3).uniform(-12, 2.8, 5000))
+    with mpmath.workprec(160):
+        exact = [mpmath.expm1(mpmath.mpf(v)) for v in x.tolist()]
+        high = np.array([float(e) for e in exact])
+        low = np.array([float(e - mpmath.mpf(h)) for e, h in zip(exact, high.tolist(), strict=True)])
+    assert errors_in_ulp(_core.expm1(x), high, low, np.float64).max() <= 2.0
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -104,7 +117,7 @@ def test_single_precision_at_many_points(name):
     high = APPROXIMATE[name](x.astype(np.float64))
     error = errors_in_ulp(_core.function(name, x), high, 0.0, np.float32)
     worst = int(np.argmax(error))
-    assert error[worst] <= BOUND, f"{name}({x[worst]!r}) is {error[worst]} ulp off"
+    assert error[worst] <= BOUND[name], f"{name}({x[worst]!r}) is {error[worst]} ulp off"
 
 
 @pytest.mark.parametrize("name", ["exp", "expm1", "log"])

@@ -6,6 +6,7 @@ Statistics have fixed seeds and bounds of 4.5 sigma (a chance of 7e-6 for each, 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import sys
 
 import numpy as np
@@ -129,10 +130,25 @@ def test_rows_of_draw_are_single_streams(dtype, isa):
         np.testing.assert_array_equal(row, one("initial", 9, particle, 5, 33, dtype))
 
 
+@each_precision
+@pytest.mark.parametrize("n", [1, 2, 64, 131, 200])
+def test_rows_of_a_crowd_are_the_same_streams(n, dtype, isa):
+    """`_core.draw_rows` makes noise as the kernels do for a crowd: a row for each number, a column for each stream."""
+    for particles in (np.arange(n), 2**56 - 1 - np.arange(n), np.arange(n) * 2**31 + 5):
+        for start, count in ((0, 1), (1, 300), (2**40 + 3, 37), (2 * 2**32 - 37, 80), (4 * 2**32 - 37, 80)):
+            out = np.full((count, n), np.nan, dtype)
+            _core.draw_rows(out=out, seed=2**63 + 5, particles=particles.astype(np.uint64), start=start)
+            for i in {0, n // 2, n - 1}:
+                expected = draw_numpy(0, 2**63 + 5, int(particles[i]), start, count, dtype)
+                np.testing.assert_array_equal(bits(np.ascontiguousarray(out[:, i])), bits(expected))
+            expected = draw("thermal", 2**63 + 5, particles.astype(np.uint64), start, count, dtype)
+            np.testing.assert_array_equal(out.T, expected)
+
+
 def pairs_of(numbers):
     """Consecutive pairs as hashable keys: two equal pairs do not happen by chance, not even in single precision."""
     b = bits(numbers).astype(object)
-    return set(zip(b[:-1], b[1:], strict=True))
+    return set(itertools.pairwise(b))
 
 
 @each_precision
@@ -157,7 +173,7 @@ def test_single_precision_noise_is_not_double_rounded():
     assert abs(np.corrcoef(double, single)[0, 1]) < SIGMAS / np.sqrt(1000)
 
 
-# ---- the streams as the integrators use them --------------------------------------------------------------------------
+# ---- the streams as the integrators use them ------------------------------------------------------------------------
 
 CROWDS = {
     "1": [3],

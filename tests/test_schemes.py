@@ -1,8 +1,9 @@
 """The schemes: their coefficients and order exactly, finite-step statistics, and what their arguments may be.
 
-For a harmonic potential a step is linear in the state and the noise. Its matrix and noise vectors, taken from the compiled
-code, give the stationary covariance by linear algebra alone: compared with the reference values to 1e-11. Statistical tests
-have fixed seeds and bounds of 4.5 standard errors, which are computed from the spread between independent particles.
+For a harmonic potential a step is linear in the state and the noise. Its matrix and noise vectors, taken from the
+compiled code, give the stationary covariance by linear algebra alone: compared with the reference values to 1e-11.
+Statistical tests have fixed seeds and bounds of 4.5 standard errors, which are computed from the spread between
+independent particles.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def thermal(sim, first, n_steps, sets):
     return np.moveaxis(numbers.reshape(n, n_steps, sets, dim), 0, 2).astype(np.float64)
 
 
-# ---- splitting schemes against the textbook ---------------------------------------------------------------------------
+# ---- splitting schemes against the textbook -------------------------------------------------------------------------
 
 
 def textbook(letters, x, v, normals, *, h, gamma, kT, mass, gradient):
@@ -423,7 +424,7 @@ def test_free_underdamped_mean_square_displacement():
         assert_within(x * x, value)
 
 
-# ---- nonlinear potentials: moments of the discrete chains --------------------------------------------------------------
+# ---- nonlinear potentials: moments of the discrete chains -----------------------------------------------------------
 
 DW1, LMQ = "DW1: U=(x^2-1)^2", "LMQ: U=x^4/4-x^2/2"
 WELLS = {DW1: lf.potentials.DoubleWell(), LMQ: lf.potentials.DoubleWell(barrier=0.25)}
@@ -515,7 +516,7 @@ def test_fourth_moment_of_the_quartic_well(letters):
     assert_within(means, [QUARTIC[letters]])
 
 
-# ---- what is not a scheme --------------------------------------------------------------------------------------------
+# ---- what is not a scheme -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -182,9 +182,9 @@ def test_wrong_potentials_and_schemes():
 @pytest.mark.parametrize("scheme", [ULA, lf.LeimkuhlerMatthews(0.1), lf.MALA(0.1)])
 def test_overdamped_schemes_have_no_mass_and_no_velocities(scheme):
     for mass in (2.0, [1.0], np.ones((1, 1))):
-        with pytest.raises(ValueError, match="mass=.*overdamped"):
+        with pytest.raises(ValueError, match=r"mass=.*overdamped"):
             lf.Simulation(SPRING, scheme, mass=mass)
-    with pytest.raises(ValueError, match="velocities.*overdamped"):
+    with pytest.raises(ValueError, match=r"velocities.*overdamped"):
         lf.Simulation(SPRING, scheme, velocities=[0.0])
     assert lf.Simulation(SPRING, scheme, mass=1.0).velocities is None
 
@@ -495,7 +495,8 @@ def test_ctrl_c(n_particles):
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent may have had it ignored
 
         def make():
-            return lf.Simulation(lf.potentials.DoubleWell(), lf.BAOAB(0.05, friction=1.0), n_particles={n_particles}, seed=3)
+            scheme = lf.BAOAB(0.05, friction=1.0)
+            return lf.Simulation(lf.potentials.DoubleWell(), scheme, n_particles={n_particles}, seed=3)
 
         sim = make()
         print("started", flush=True)
@@ -535,7 +536,7 @@ def test_ctrl_c(n_particles):
         process.communicate()
 
 
-class Stop(Exception):
+class StopError(Exception):
     pass
 
 
@@ -585,8 +586,8 @@ def test_an_interrupted_sample_carries_its_frames(alarm, burn_in, stride):
 
 def test_other_exceptions_of_signal_handlers_pass_through(alarm):
     sim = lf.Simulation(lf.potentials.DoubleWell(), ULA, n_particles=100, seed=3)
-    alarm(0.2, Stop)
-    with pytest.raises(Stop):
+    alarm(0.2, StopError)
+    with pytest.raises(StopError):
         sim.run(10**12)
     step = sim.step
     fresh = lf.Simulation(lf.potentials.DoubleWell(), ULA, n_particles=100, seed=3)
@@ -599,9 +600,9 @@ def test_costly_steps_can_be_interrupted_too(alarm):
     i, j = np.indices((200_000, 3))
     slow = lf.potentials.LogisticRegression((i * 7 + j * 3) % 11 / 10, np.arange(200_000) % 2, prior_scale=1.0)
     sim = lf.Simulation(slow, lf.ULA(1e-8), seed=1)
-    alarm(0.2, Stop)
+    alarm(0.2, StopError)
     started = time.monotonic()
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         sim.run(10**9)
     assert time.monotonic() - started < 5  # a first chunk of 50,000 component-steps takes over ten seconds
 
@@ -658,8 +659,9 @@ def test_fork_after_a_parallel_run():
         import langevin_fast as lf
 
         def work(_=None):
-            traj = lf.sample(lf.potentials.DoubleWell(), lf.ULA(0.05), n_particles=5000, n_steps=50, stride=50, seed=1, threads=2)
-            return traj.positions.tobytes()
+            sim = lf.Simulation(lf.potentials.DoubleWell(), lf.ULA(0.05), n_particles=5000, seed=1, threads=2)
+            sim.run(50)
+            return sim.positions.tobytes()
 
         if __name__ == "__main__":
             expected = work()

@@ -32,7 +32,9 @@ def solve_remez(f, weight, degree, a, b, fixed=()):
         for i, v in enumerate(values):
             left = values[i - 1] if i else None
             right = values[i + 1] if i < 2000 else None
-            if (left is None or abs(v) >= abs(left) or left * v < 0) and (right is None or abs(v) >= abs(right) or right * v < 0):
+            if (left is None or abs(v) >= abs(left) or left * v < 0) and (
+                right is None or abs(v) >= abs(right) or right * v < 0
+            ):
                 if extrema and values[extrema[-1]] * v > 0:
                     if abs(v) > abs(values[extrema[-1]]):
                         extrema[-1] = i
@@ -100,4 +102,12 @@ if __name__ == "__main__":
         fit(f"sin, {bits} bits", sin_ratio, lambda z: 1 / sin_ratio(z), sin_deg, mpf(0), mpf(1), bits)
         fit(f"cos, {bits} bits", cos_ratio, lambda z: z / (1 + z * cos_ratio(z)), cos_deg, mpf(0), mpf(1), bits)
         fit(f"log, {bits} bits", log_ratio, log_weight, log_deg, mpf(0), S_MAX, bits)
-        fit(f"exp, {bits} bits", exp_ratio, lambda r: (r**2 + mpf(10) ** -8) / mp.exp(r), exp_deg, -HALF_LN2, HALF_LN2, bits)
+        fit(
+            f"exp, {bits} bits",
+            exp_ratio,
+            lambda r: (r**2 + mpf(10) ** -8) / mp.exp(r),
+            exp_deg,
+            -HALF_LN2,
+            HALF_LN2,
+            bits,
+        )

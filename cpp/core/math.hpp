@@ -168,7 +168,9 @@ LF_INLINE T expm1(T x) {
       select(less(x, T(C::kLowest)), T(C::kLowest), select(greater(x, T(C::kHighest)), T(C::kHighest), x));
   const ExpReduced<T> e = reduce_exp(clamped);
   const T p = (e.r * e.r) * exp_polynomial(e.r, Real(0)) + e.r;
-  const T result = (p + p) * e.half_scale + ((e.half_scale - T(Real(0.5))) + (e.half_scale - T(Real(0.5))));
+  // half of 2^n p + (2^n - 1), so that nothing overflows before the result does
+  const T half = p * e.half_scale + (e.half_scale - T(Real(0.5)));
+  const T result = half + half;
   return select(greater(x, T(C::kHighest)), T(Real(__builtin_inf())), result);
 }
 

@@ -62,4 +62,7 @@ class Interrupted(KeyboardInterrupt):
 
     def __init__(self, trajectory: Trajectory) -> None:
         self.trajectory = trajectory
-        super().__init__(f"interrupted at step {trajectory.final.step}; .trajectory holds the frames so far")
+        super().__init__(trajectory)
+
+    def __str__(self) -> str:
+        return f"interrupted at step {self.trajectory.final.step}; .trajectory holds the frames so far"

@@ -1,7 +1,8 @@
 """Integration schemes: what one step does, as a program of operations with its coefficients.
 
 A scheme is a string of letters. Underdamped splitting schemes use A (drift), B (kick) and O (exact Ornstein-Uhlenbeck);
-overdamped ones E (Euler-Maruyama), L (Leimkuhler-Matthews), P (an Euler-Maruyama proposal) and M (its Metropolis test). Letters act from left to right and each kind shares the step equally: in ``BAOAB`` every A and B lasts h/2.
+overdamped ones E (Euler-Maruyama), L (Leimkuhler-Matthews), P (an Euler-Maruyama proposal) and M (its Metropolis test).
+Letters act from left to right and each kind shares the step equally: in ``BAOAB`` every A and B lasts h/2.
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ class Scheme:
         sizes = {a.size for a in (self._step_size, self._kT) if a.ndim == 1}
         if len(sizes) > 1:
             raise ValueError(
-                f"step_size has {self._step_size.size} values and kT has {self._kT.size}; both must have one per particle"
+                f"step_size has {self._step_size.size} values and kT has {self._kT.size}; "
+                "both must have one per particle"
             )
         return sizes.pop() if sizes else None
 
@@ -226,8 +228,8 @@ class Splitting(Scheme):
     - B (or V), kick: :math:`v \mathrel{-}= t \nabla U/m`
     - O: :math:`v = e^{-\gamma t} v + \sqrt{(1 - e^{-2\gamma t})\,kT/m}\;\xi`
 
-    Letters act from left to right; each kind shares the step equally. ``Splitting("VRORV", ...)`` is BAOAB in the letters
-    of openmmtools. Velocities are those at the end of the step (on-step).
+    Letters act from left to right; each kind shares the step equally. ``Splitting("VRORV", ...)`` is BAOAB in the
+    letters of openmmtools. Velocities are those at the end of the step (on-step).
 
     Parameters
     ----------

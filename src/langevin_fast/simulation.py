@@ -101,18 +101,24 @@ class Simulation:
         self._on_divergence = on_divergence
         dtype = PRECISIONS[precision]
 
-        n = _count_particles(potential, scheme, n_particles, initial, velocities, mass, streams)
-        _check_memory(2 * n * potential.dim * np.dtype(dtype).itemsize * (1 if scheme.overdamped else 2), "the state")
-        positions = _per_component("initial", potential.default_start if initial is None else initial, n, potential.dim)
+        positions = None if initial is None else checks.finite_array("initial", initial)
+        v = None if velocities is None else checks.finite_array("velocities", velocities)
+        masses = checks.positive_array("mass", mass)
         if scheme.overdamped:
-            if velocities is not None:
+            if v is not None:
                 raise ValueError(f"velocities are not allowed with {scheme!r}: it is overdamped")
-            if np.ndim(mass) or mass != 1.0:
-                raise ValueError(f"mass={checks.shorten(mass)} is not allowed with {scheme!r}: it is overdamped; use drag=")
-        self._mass = _mass_array(mass, n, potential.dim)
+            if masses.ndim or masses != 1.0:
+                raise ValueError(
+                    f"mass={checks.shorten(mass)} is not allowed with {scheme!r}: it is overdamped; use drag="
+                )
+        n = _count_particles(scheme, n_particles, positions, v, masses, streams)
+        _check_memory(2 * n * potential.dim * np.dtype(dtype).itemsize * (1 if scheme.overdamped else 2), "the state")
+        start = potential.default_start
+        positions = _per_component("initial", start if positions is None else positions, n, potential.dim, dtype)
+        self._mass = _mass_array(masses, n, potential.dim)
         self._streams = _stream_array(streams, n)
         if precision == "single":
-            _warn_if_frozen(scheme, self._mass, positions, potential.default_start)
+            _warn_if_frozen(scheme, self._mass, positions, start)
 
         program = scheme.program(self._mass)
         self._problem = Problem(
@@ -124,15 +130,13 @@ class Simulation:
             streams=self._streams,
             threads=_thread_count(threads),
         )
-        if scheme.overdamped:
-            v = None
-        elif velocities is not None:
-            v = _per_component("velocities", velocities, n, potential.dim).astype(dtype)
-        else:
-            v = self._maxwell_boltzmann(n, dtype)
-        self._state = State(
-            0, positions.astype(dtype), v, np.zeros(n, np.int64), np.full(n, -1, np.int64)
-        )
+        if not scheme.overdamped:
+            v = (
+                self._maxwell_boltzmann(n, dtype)
+                if v is None
+                else _per_component("velocities", v, n, potential.dim, dtype)
+            )
+        self._state = State(0, positions, v, np.zeros(n, np.int64), np.full(n, -1, np.int64))
         if scheme.metropolised:
             _check_start(potential, self._state.positions)
         self._seconds_per_step: float | None = None
@@ -237,10 +241,9 @@ class Simulation:
             bar.update(chunk)
 
     def _chunk_steps(self) -> int:
-        if self._seconds_per_step is None:  # nothing measured yet: a short one
-            steps = 50_000 / (self.n_particles * self.potential.dim)
-        else:
-            steps = _CHUNK_SECONDS / max(self._seconds_per_step, 1e-12)
+        if self._seconds_per_step is None:
+            return 1  # nothing is known yet, and one step may take long
+        steps = _CHUNK_SECONDS / max(self._seconds_per_step, 1e-12)
         return int(min(max(steps, 1), _LONGEST_CHUNK))
 
     def _raise_divergence(self, diverged: np.ndarray, frames: Frames | None) -> None:
@@ -275,25 +278,28 @@ def _read_only(array: np.ndarray) -> np.ndarray:
 
 
 def _count_particles(
-    potential: Potential,
     scheme: Scheme,
     n_particles: int | None,
-    initial: ArrayLike | None,
-    velocities: ArrayLike | None,
-    mass: ArrayLike,
+    initial: np.ndarray | None,
+    velocities: np.ndarray | None,
+    mass: np.ndarray,
     streams: ArrayLike | None,
 ) -> int:
     """The number of particles on which all arguments agree."""
     said: dict[str, int] = {}
     if n_particles is not None:
         said["n_particles"] = checks.integer("n_particles", n_particles, 1)
-    for name, value in (("initial", initial), ("velocities", velocities)):
-        if value is not None and np.ndim(value) == 2:
-            said[name] = np.shape(value)[0]
-    if np.ndim(mass) == 2 and np.shape(mass)[0] != 1:
-        said["mass"] = np.shape(mass)[0]
+    for name, array in (("initial", initial), ("velocities", velocities)):
+        if array is not None and array.ndim == 2:
+            said[name] = len(array)
+    if mass.ndim == 2 and len(mass) != 1:
+        said["mass"] = len(mass)
     if streams is not None:
         said["streams"] = len(np.atleast_1d(streams))
+        if said["streams"] == 0:
+            raise ValueError(
+                f"streams must have one entry per particle, and at least one; got {checks.shorten(streams)}"
+            )
     if scheme.n_particles is not None:
         said["step_size or kT"] = scheme.n_particles
     if len(set(said.values())) > 1:
@@ -302,21 +308,25 @@ def _count_particles(
     return next(iter(said.values()), 1)
 
 
-def _per_component(name: str, value: ArrayLike, n: int, dim: int) -> np.ndarray:
+def _per_component(name: str, array: np.ndarray, n: int, dim: int, dtype: Any) -> np.ndarray:
     """A point for all particles or one for each, as (n, dim)."""
-    array = checks.finite_array(name, value)
     if array.shape not in ((dim,), (n, dim)):
         raise ValueError(f"{name} must have the shape ({dim},) or ({n}, {dim}); got {array.shape}")
-    return np.array(np.broadcast_to(array, (n, dim)), order="C")
+    with np.errstate(over="ignore"):
+        result = np.array(np.broadcast_to(array, (n, dim)), dtype=dtype, order="C")
+    if not np.isfinite(result).all():
+        raise ValueError(
+            f'{name}={checks.shorten(array)} is beyond the range of single precision; use precision="double"'
+        )
+    return result
 
 
-def _mass_array(mass: ArrayLike, n: int, dim: int) -> np.ndarray:
-    if np.ndim(mass) == 0:
-        return np.full((1, 1), checks.positive("mass", mass))
-    array = checks.positive_array("mass", mass)
-    if array.shape not in ((dim,), (1, dim), (n, 1), (n, dim)):
-        raise ValueError(f"mass must be a number or have the shape ({dim},), ({n}, 1) or ({n}, {dim}); got {array.shape}")
-    return array.reshape(1, dim) if array.ndim == 1 else array
+def _mass_array(mass: np.ndarray, n: int, dim: int) -> np.ndarray:
+    if mass.shape not in ((), (dim,), (1, dim), (n, 1), (n, dim)):
+        raise ValueError(
+            f"mass must be a number or have the shape ({dim},), ({n}, 1) or ({n}, {dim}); got {mass.shape}"
+        )
+    return mass if mass.ndim == 2 else mass.reshape(1, -1)
 
 
 def _stream_array(streams: ArrayLike | None, n: int) -> np.ndarray:

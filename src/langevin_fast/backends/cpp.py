@@ -14,7 +14,6 @@ def advance(problem: Problem, state: State, n_steps: int, frames: Frames | None)
     Raises KeyboardInterrupt (or what a signal handler raises), and then has changed nothing but frames that belong to
     steps after ``state.step``.
     """
-    n, dim = state.positions.shape
     end = state.step + n_steps
     next_frame, stride, frame_positions, frame_velocities = 0, 0, None, None
     if frames is not None:
