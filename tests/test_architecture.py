@@ -15,7 +15,7 @@ KERNELS = Path(__file__).parents[1] / "cpp" / "kernels" / "kernels.cpp"
 
 # From the leaves up. A module imports from lines above its own only; a folder is one room (see ROOMS).
 LAYERS = (
-    {"_version", "_core", "errors"},
+    {"_version", "_core", "errors", "memory"},
     {"checks"},
     {"noise", "progress"},
     {"potentials", "schemes"},

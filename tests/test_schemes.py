@@ -530,7 +530,7 @@ def test_fourth_moment_of_the_quartic_well(letters):
         ("AOA", ValueError, "it has no B"),
         ("RVR", ValueError, "it has no O"),
         ("", ValueError, "it has no A and no B and no O"),
-        ("VRORB", ValueError, "unknown 'B'"),
+        ("VRORB", ValueError, "mixes A, B with R, V"),
         ("BAO" * 22, ValueError, "letters has 66 letters; at most 64"),
         (None, TypeError, "letters must be a string"),
         (b"BAOAB", TypeError, "letters must be a string"),
@@ -643,6 +643,6 @@ def test_parameters_are_read_only_copies():
 
 
 def test_repr_says_what_was_given():
-    assert repr(lf.ULA(0.1, kT=2.0, drag=3.0)) == "ULA(step_size=0.1, drag=3, kT=2.0)"
+    assert repr(lf.ULA(0.1, kT=2.0, drag=3.0)) == "ULA(step_size=0.1, drag=3.0, kT=2.0)"
     assert repr(lf.BAOAB(0.1, friction=0.5)) == "BAOAB(step_size=0.1, friction=0.5, kT=1.0)"
     assert repr(lf.Splitting("OBABO", 0.1, drag=0.5)) == "Splitting('OBABO', step_size=0.1, drag=0.5, kT=1.0)"

@@ -25,16 +25,12 @@ def solve_remez(f, weight, degree, a, b, fixed=()):
             r[row] = residual(x)
         sol = mp.lu_solve(m, r)
         coefficients = [sol[j] for j in range(n)]
-        error = lambda x: weight(x) * (residual(x) - sum(c * x ** (j + k) for j, c in enumerate(coefficients)))
         grid = [a + (b - a) * mpf(i) / 2000 for i in range(2001)]
-        values = [error(x) for x in grid]
+        values = [weight(x) * (residual(x) - mp.polyval(coefficients[::-1], x) * x**k) for x in grid]
         extrema = []
         for i, v in enumerate(values):
-            left = values[i - 1] if i else None
-            right = values[i + 1] if i < 2000 else None
-            if (left is None or abs(v) >= abs(left) or left * v < 0) and (
-                right is None or abs(v) >= abs(right) or right * v < 0
-            ):
+            neighbours = values[max(i - 1, 0) : i] + values[i + 1 : i + 2]
+            if all(abs(v) >= abs(w) or w * v < 0 for w in neighbours):
                 if extrema and values[extrema[-1]] * v > 0:
                     if abs(v) > abs(values[extrema[-1]]):
                         extrema[-1] = i
@@ -94,6 +90,10 @@ def exp_ratio(r):  # (e^r - 1 - r) / r^2
     return (mp.exp(r) - 1 - r) / r**2
 
 
+def exp_weight(r):  # relative to e^r; the small term keeps Remez's equations regular at 0
+    return (r**2 + mpf(10) ** -8) / mp.exp(r)
+
+
 S_MAX = (mp.sqrt(2) - 1) ** 2 / (mp.sqrt(2) + 1) ** 2
 HALF_LN2 = mp.log(2) / 2 * mpf("1.0001")
 
@@ -102,12 +102,4 @@ if __name__ == "__main__":
         fit(f"sin, {bits} bits", sin_ratio, lambda z: 1 / sin_ratio(z), sin_deg, mpf(0), mpf(1), bits)
         fit(f"cos, {bits} bits", cos_ratio, lambda z: z / (1 + z * cos_ratio(z)), cos_deg, mpf(0), mpf(1), bits)
         fit(f"log, {bits} bits", log_ratio, log_weight, log_deg, mpf(0), S_MAX, bits)
-        fit(
-            f"exp, {bits} bits",
-            exp_ratio,
-            lambda r: (r**2 + mpf(10) ** -8) / mp.exp(r),
-            exp_deg,
-            -HALF_LN2,
-            HALF_LN2,
-            bits,
-        )
+        fit(f"exp, {bits} bits", exp_ratio, exp_weight, exp_deg, -HALF_LN2, HALF_LN2, bits)

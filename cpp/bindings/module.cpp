@@ -188,12 +188,21 @@ bool signals_pending() {
 }
 
 template <class Real>
-Real* data_or_null(const py::object& array, const char* name, std::initializer_list<int64_t> shape) {
-  if (array.is_none()) return nullptr;
+Array<Real> checked_array(const py::object& array, const char* name, std::initializer_list<int64_t> shape) {
   if (!py::isinstance<Array<Real>>(array)) throw py::type_error(std::string(name) + " has the wrong type or layout");
   auto a = py::reinterpret_borrow<Array<Real>>(array);
   require_shape(a, name, shape);
-  return a.mutable_data();
+  return a;
+}
+
+// The memory of an array that is read (written), or null for None.
+template <class Real>
+const Real* input_or_null(const py::object& array, const char* name, std::initializer_list<int64_t> shape) {
+  return array.is_none() ? nullptr : checked_array<Real>(array, name, shape).data();
+}
+template <class Real>
+Real* output_or_null(const py::object& array, const char* name, std::initializer_list<int64_t> shape) {
+  return array.is_none() ? nullptr : checked_array<Real>(array, name, shape).mutable_data();
 }
 
 // `program` is a list of (letter, draw, coefficients), coefficients arrays of shape (1 or n, 1 or dim).
@@ -225,16 +234,16 @@ void run(const std::string& kind, const Array<Real>& parameters, const py::list&
   problem.streams = streams.data();
   problem.positions_in = positions_in.data();
   problem.positions_out = positions_out.mutable_data();
-  problem.velocities_in = data_or_null<Real>(velocities_in, "velocities_in", {n, dim});
-  problem.velocities_out = data_or_null<Real>(velocities_out, "velocities_out", {n, dim});
+  problem.velocities_in = input_or_null<Real>(velocities_in, "velocities_in", {n, dim});
+  problem.velocities_out = output_or_null<Real>(velocities_out, "velocities_out", {n, dim});
   problem.has_velocities = problem.velocities_in != nullptr;
   problem.first_step = first_step;
   problem.n_steps = n_steps;
   problem.next_frame = next_frame;
   problem.stride = frames > 0 ? stride : 0;
   if (frames > 0) {
-    problem.frame_positions = data_or_null<Real>(frame_positions, "frame_positions", {frames, n, dim});
-    problem.frame_velocities = data_or_null<Real>(frame_velocities, "frame_velocities", {frames, n, dim});
+    problem.frame_positions = output_or_null<Real>(frame_positions, "frame_positions", {frames, n, dim});
+    problem.frame_velocities = output_or_null<Real>(frame_velocities, "frame_velocities", {frames, n, dim});
     if (!problem.frame_positions || (problem.has_velocities && !problem.frame_velocities)) {
       throw py::value_error("frames are asked for, but there is no array to hold them");
     }

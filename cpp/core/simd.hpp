@@ -19,6 +19,8 @@
 #error "compile with LF_ISA set to the name of the instruction-set level"
 #endif
 
+static_assert(__FLT_EVAL_METHOD__ == 0, "identical bits need arithmetic without excess precision");
+
 #define LF_INLINED __attribute__((always_inline))  // for lambdas
 #define LF_INLINE inline LF_INLINED
 
@@ -137,7 +139,6 @@ template <class T>
 struct Number {  // a plain double or float
   using Real = T;
   using Bits = typename SameSizeInt<T>::Unsigned;
-  using Wide = uint64_t;
   using Mask = bool;
   static constexpr int kLanes = 1;
 };
@@ -147,14 +148,12 @@ template <class E, int N>
 struct PackMask {
   Pack<typename SameSizeInt<E>::Signed, N> m;
   friend LF_INLINE PackMask operator&(PackMask a, PackMask b) { return {a.m & b.m}; }
-  friend LF_INLINE PackMask operator|(PackMask a, PackMask b) { return {a.m | b.m}; }
 };
 
 template <class E, int N>
 struct Number<Pack<E, N>> {
   using Real = E;
   using Bits = Pack<typename SameSizeInt<E>::Unsigned, N>;
-  using Wide = Pack<uint64_t, N>;
   using Mask = PackMask<E, N>;
   static constexpr int kLanes = Pack<E, N>::kLanes;
 };
@@ -183,7 +182,6 @@ inline constexpr int kLanesOf = Number<T>::kLanes;
     return name(a, Pack<E, N>(b));                                              \
   }
 LF_COMPARE(less, <)
-LF_COMPARE(less_equal, <=)
 LF_COMPARE(greater, >)
 LF_COMPARE(equal, ==)
 #undef LF_COMPARE
@@ -206,14 +204,10 @@ LF_INLINE Pack<E, N> select(PackMask<E, N> m, Pack<E, N> a, Pack<E, N> b) {
 #endif
 }
 
-// The larger (smaller) of two numbers; b when they are equal or one of them is NaN.
+// The larger of two numbers; b when they are equal or one of them is NaN.
 template <class T>
 LF_INLINE T maximum(T a, T b) {
   return select(greater(a, b), a, b);
-}
-template <class T>
-LF_INLINE T minimum(T a, T b) {
-  return select(less(a, b), a, b);
 }
 
 // --- bits

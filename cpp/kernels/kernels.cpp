@@ -19,6 +19,8 @@
 #include "block.hpp"
 
 namespace lf::LF_ISA {
+// Unnamed, because the objects of both precisions define these names, each for its own Real.
+namespace {
 
 using Real = LF_REAL;
 using Wide = Pack<Real, kWidePack>;
@@ -234,6 +236,7 @@ void function(int which, const Real* x, Real* out, int64_t n) {
   for (; i < n; ++i) out[i] = function_of(which, x[i]);
 }
 
+}  // namespace
 }  // namespace lf::LF_ISA
 
 namespace lf {

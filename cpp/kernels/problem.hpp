@@ -20,8 +20,6 @@ enum class Operation : std::int32_t {
   metropolis,           // M: accept, or go back to it; first 1/kT, second drag/(4 kT h), third h/drag
 };
 
-inline constexpr bool acts_on_velocities(Operation o) { return o <= Operation::ornstein_uhlenbeck; }
-
 // One number, or one per particle and/or component: value[particle * particle_stride + component * component_stride].
 template <class Real>
 struct Coefficient {

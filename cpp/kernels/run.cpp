@@ -66,6 +66,7 @@ template <class Real>
 bool run(const Kernels<Real>& kernels, const Problem<Real>& problem, int threads, bool (*interrupted)()) {
   using Clock = std::chrono::steady_clock;
   const int64_t n_blocks = kernels.block_count(problem);
+  if (n_blocks == 0) return true;
   if (threads > n_blocks) threads = static_cast<int>(n_blocks);
 #if defined(_OPENMP)
   watch_forks();

@@ -1,4 +1,4 @@
-// Every built-in potential, one line each. The position is its number in langevin_fast/potentials (checked at import).
+// Every built-in potential, one line each, in the order of BUILTIN in langevin_fast/potentials (a test compares them).
 #define LF_POTENTIALS(X) \
   X(Free)                \
   X(Harmonic)            \

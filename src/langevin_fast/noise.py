@@ -6,7 +6,8 @@ operation: the definition that the compiled kernels are tested against, to the b
 - Bits: Philox4x32-10 (J. K. Salmon et al., SC'11). Key: the 64-bit seed. Counter: block index (64 bits), particle
   (56 bits), stream tag (8 bits, the top ones).
 - double: block b gives normals 2b and 2b + 1; its words 0 and 1 make one 64-bit number for the radius, words 2 and 3
-  one for the angle (the even word is the high half). single: block b gives normals 4b ... 4b + 3, two from each word pair.
+  one for the angle (the even word is the high half). single: block b gives normals 4b ... 4b + 3, two from each pair
+  of words.
 - Normals: Box and Muller; radius :math:`\sqrt{-2\log u}`, :math:`u = (w|1)\,2^{-64}` (single: :math:`2^{-32}`), so that
   they reach 9.4 (6.6) sigma.
 - Uniforms, for Metropolis tests: :math:`(w|1)\,2^{-64}` (:math:`2^{-32}`), in (0, 1].
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import checks
+from .memory import check_memory
 
 __all__ = ["noise"]
 
@@ -58,6 +60,7 @@ def noise(seed: int, particle: int, start: int, count: int, precision: str = "do
     start = checks.integer("start", start, 0, 2**62)
     count = checks.integer("count", count, 0, 2**62)
     checks.one_of("precision", precision, tuple(PRECISIONS))
+    check_memory(count * np.dtype(PRECISIONS[precision]).itemsize, f"count={count} normals")
     return draw("thermal", seed, np.array([particle], np.uint64), start, count, PRECISIONS[precision])[0]
 
 

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 _LONG_SECONDS = 2.0
+_SHORTEST_SECONDS = 0.5
 
 
 class Progress:
@@ -19,11 +20,11 @@ class Progress:
         Number of steps.
     wanted : bool or None
         True: always (an ImportError names the extra where tqdm is missing). False: never. None: when tqdm is installed,
-        stderr is a terminal and more than two seconds remain.
+        stderr is a terminal and more than two seconds remain after the first half.
     """
 
     def __init__(self, total: int, wanted: bool | None) -> None:
-        if wanted not in (True, False, None):
+        if not (wanted is None or isinstance(wanted, bool)):
             raise TypeError(f"progress must be True, False or None; got {wanted!r}")
         self._total = total
         self._done = 0
@@ -40,7 +41,8 @@ class Progress:
             self._bar.update(steps)
         elif self._automatic:
             elapsed = time.perf_counter() - self._started
-            if elapsed * (self._total - self._done) > _LONG_SECONDS * self._done:
+            # an estimate from the first few milliseconds would be far too long
+            if elapsed > _SHORTEST_SECONDS and elapsed * (self._total - self._done) > _LONG_SECONDS * self._done:
                 self._open(required=False)
 
     def _open(self, *, required: bool) -> None:

@@ -10,10 +10,11 @@ from numpy.typing import ArrayLike
 from . import checks
 from .backends.problem import Frames
 from .errors import DivergenceError, Interrupted
+from .memory import check_memory
 from .potentials.base import Potential
 from .progress import Progress
 from .schemes import Scheme
-from .simulation import Simulation, _check_memory
+from .simulation import MOST_STEPS, Simulation
 from .trajectory import Trajectory
 
 __all__ = ["sample"]
@@ -71,10 +72,10 @@ def sample(
     Interrupted
         On Ctrl-C; its ``.trajectory`` holds the frames so far.
     """
-    n_steps = checks.integer("n_steps", n_steps, 0)
-    burn_in = checks.integer("burn_in", burn_in, 0)
+    n_steps = checks.integer("n_steps", n_steps, 0, MOST_STEPS)
+    burn_in = checks.integer("burn_in", burn_in, 0, MOST_STEPS)
     if stride is not None:
-        stride = checks.integer("stride", stride, 1)
+        stride = checks.integer("stride", stride, 1, MOST_STEPS)
     simulation = Simulation(
         potential,
         scheme,
@@ -106,7 +107,7 @@ def sample(
 def _make_frames(simulation: Simulation, n_frames: int, burn_in: int, stride: int) -> Frames:
     positions, velocities = simulation.positions, simulation.velocities
     arrays = 1 if velocities is None else 2
-    _check_memory(n_frames * positions.nbytes * arrays, f"the {n_frames} frames of {len(positions)} particles")
+    check_memory(n_frames * positions.nbytes * arrays, f"the {n_frames} frames of {len(positions)} particles")
     shape = (n_frames, *positions.shape)
     return Frames(
         burn_in + stride,

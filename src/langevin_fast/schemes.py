@@ -63,6 +63,13 @@ class Scheme:
     def __init__(self, step_size: ArrayLike, kT: ArrayLike) -> None:
         self._step_size = checks.per_particle("step_size", step_size, positive=True)
         self._kT = checks.per_particle("kT", kT, positive=False)
+        sizes = {a.size for a in (self._step_size, self._kT) if a.ndim == 1}
+        if len(sizes) > 1:
+            raise ValueError(
+                f"step_size has {self._step_size.size} values and kT has {self._kT.size}; "
+                "both must have one per particle"
+            )
+        self._n_particles = sizes.pop() if sizes else None
 
     @property
     def step_size(self) -> float | np.ndarray:
@@ -77,13 +84,7 @@ class Scheme:
     @property
     def n_particles(self) -> int | None:
         """Number of particles that per-particle parameters imply, or None."""
-        sizes = {a.size for a in (self._step_size, self._kT) if a.ndim == 1}
-        if len(sizes) > 1:
-            raise ValueError(
-                f"step_size has {self._step_size.size} values and kT has {self._kT.size}; "
-                "both must have one per particle"
-            )
-        return sizes.pop() if sizes else None
+        return self._n_particles
 
     def program(self, mass: np.ndarray) -> Program:
         """The operations of a step with their coefficients, in double precision.
@@ -103,10 +104,15 @@ class _Overdamped(Scheme):
 
     def __init__(self, step_size: ArrayLike, kT: ArrayLike = 1.0, drag: float = 1.0) -> None:
         super().__init__(step_size, kT)
-        self.drag = checks.positive("drag", drag)
+        self._drag = checks.positive("drag", drag)
+
+    @property
+    def drag(self) -> float:
+        """lambda, in mass/time."""
+        return self._drag
 
     def __repr__(self) -> str:
-        return self._describe(f"drag={self.drag:g}")
+        return self._describe(f"drag={self.drag!r}")
 
     def _mobility(self) -> np.ndarray:
         return _column(self._step_size) / self.drag
@@ -272,11 +278,21 @@ class Splitting(Scheme):
         if (friction is None) == (drag is None):
             given = "neither" if friction is None else f"friction={friction!r} and drag={drag!r}"
             raise TypeError(f"give exactly one of friction (1/time) and drag (mass/time); got {given}")
-        self.friction = None if friction is None else checks.non_negative("friction", friction)
-        self.drag = None if drag is None else checks.non_negative("drag", drag)
+        self._friction = None if friction is None else checks.non_negative("friction", friction)
+        self._drag = None if drag is None else checks.non_negative("drag", drag)
+
+    @property
+    def friction(self) -> float | None:
+        """gamma, a rate (1/time); None where the drag was given."""
+        return self._friction
+
+    @property
+    def drag(self) -> float | None:
+        """lambda = m gamma, in mass/time; None where the friction was given."""
+        return self._drag
 
     def __repr__(self) -> str:
-        rate = f"friction={self.friction:g}" if self.friction is not None else f"drag={self.drag:g}"
+        rate = f"friction={self.friction!r}" if self.friction is not None else f"drag={self.drag!r}"
         text = self._describe(rate)
         return text if type(self) is not Splitting else text.replace("(", f"({self.letters!r}, ", 1)
 
@@ -315,23 +331,25 @@ class BAOAB(Splitting):
         super().__init__("BAOAB", step_size, friction=friction, drag=drag, kT=kT)
 
 
-_MAX_LETTERS = 64
-
-
 def _parse_letters(letters: str) -> str:
     """The string in the letters A, B, O; an error where it is not a scheme."""
     if not isinstance(letters, str):
         raise TypeError(f"letters must be a string such as 'BAOAB'; got {letters!r}")
-    allowed = "VRO" if set(letters) & set("VR") else "ABO"
-    wrong = sorted(set(letters) - set(allowed))
+    from . import _core
+
+    used = set(letters)
+    wrong = sorted(used - set("ABORV"))
     if wrong:
         raise ValueError(
             f"letters={letters!r} is not a scheme: unknown {', '.join(map(repr, wrong))}; "
-            "use A (drift), B (kick), O (noise), or R, V, O for the same"
+            "use the capitals A (drift), B (kick), O (noise), or R, V, O for the same"
         )
+    if used & set("AB") and used & set("RV"):
+        raise ValueError(f"letters={letters!r} is not a scheme: it mixes A, B with R, V, which mean the same")
+    allowed = "VRO" if used & set("VR") else "ABO"
     missing = [letter for letter in allowed if letter not in letters]
     if missing:
         raise ValueError(f"letters={letters!r} is not a scheme: it has no {' and no '.join(missing)}")
-    if len(letters) > _MAX_LETTERS:
-        raise ValueError(f"letters has {len(letters)} letters; at most {_MAX_LETTERS} are allowed")
+    if len(letters) > _core.MAX_INSTRUCTIONS:
+        raise ValueError(f"letters has {len(letters)} letters; at most {_core.MAX_INSTRUCTIONS} are allowed")
     return letters.translate(str.maketrans("VR", "BA"))

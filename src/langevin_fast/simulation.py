@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import secrets
+import sys
 import time
 import warnings
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,15 +17,17 @@ from numpy.typing import ArrayLike
 from . import backends, checks
 from .backends.problem import Frames, Problem, State
 from .errors import DivergenceError
+from .memory import check_memory
 from .noise import PRECISIONS, draw
 from .potentials.base import Potential
 from .progress import Progress
-from .schemes import Instruction, Program, Scheme
+from .schemes import Program, Scheme
 
 __all__ = ["Simulation"]
 
 # Steps are made in chunks of about this long, so that Ctrl-C and the progress bar are served in time.
 _CHUNK_SECONDS = 0.1
+MOST_STEPS = 2**60  # so that step numbers, and sums of a few of them, are 64-bit integers
 _LONGEST_CHUNK = 2**22  # steps; the kernels count acceptances of a chunk in single precision
 
 
@@ -97,7 +100,7 @@ class Simulation:
         self.scheme = scheme
         self.precision = precision
         self.seed = secrets.randbits(64) if seed is None else checks.integer("seed", seed, 0, 2**64 - 1)
-        self.backend, self._backend = backends.choose(backend)
+        self.backend, _ = backends.choose(backend)
         self._on_divergence = on_divergence
         dtype = PRECISIONS[precision]
 
@@ -111,20 +114,22 @@ class Simulation:
                 raise ValueError(
                     f"mass={checks.shorten(mass)} is not allowed with {scheme!r}: it is overdamped; use drag="
                 )
-        n = _count_particles(scheme, n_particles, positions, v, masses, streams)
-        _check_memory(2 * n * potential.dim * np.dtype(dtype).itemsize * (1 if scheme.overdamped else 2), "the state")
+        stream_array = None if streams is None else _stream_array(streams)
+        n = _count_particles(scheme, n_particles, positions, v, masses, stream_array)
+        _check_state_memory(n, potential.dim, dtype, overdamped=scheme.overdamped)
         start = potential.default_start
         positions = _per_component("initial", start if positions is None else positions, n, potential.dim, dtype)
         self._mass = _mass_array(masses, n, potential.dim)
-        self._streams = _stream_array(streams, n)
+        self._streams = np.arange(n, dtype=np.uint64) if stream_array is None else stream_array
         if precision == "single":
             _warn_if_frozen(scheme, self._mass, positions, start)
 
-        program = scheme.program(self._mass)
+        with np.errstate(all="ignore"):  # _cast_program looks
+            program = scheme.program(self._mass)
         self._problem = Problem(
             potential=potential,
-            parameters=potential.parameters.astype(dtype),
-            program=_cast(program, dtype),
+            parameters=_cast(f"the parameters of {potential!r}", potential.parameters, dtype),
+            program=_cast_program(scheme, program, dtype),
             dtype=dtype,
             seed=self.seed,
             streams=self._streams,
@@ -222,7 +227,7 @@ class Simulation:
             If a particle is no longer finite (unless ``on_divergence="freeze"``); the simulation then stands at the
             step before.
         """
-        n_steps = checks.integer("n_steps", n_steps, 0)
+        n_steps = checks.integer("n_steps", n_steps, 0, MOST_STEPS)
         with Progress(n_steps, progress) as bar:
             self._advance(n_steps, None, bar)
 
@@ -231,7 +236,7 @@ class Simulation:
         while self.step < end:
             chunk = min(end - self.step, self._chunk_steps())
             started = time.perf_counter()
-            state = self._backend.advance(self._problem, self._state, chunk, frames)
+            state = self._backend().advance(self._problem, self._state, chunk, frames)
             elapsed = time.perf_counter() - started
             if self._on_divergence == "raise" and (state.diverged >= 0).any():
                 self._raise_divergence(state.diverged, frames)
@@ -239,6 +244,9 @@ class Simulation:
             self._state = state
             self._seconds_per_step = elapsed / chunk
             bar.update(chunk)
+
+    def _backend(self) -> ModuleType:
+        return backends.choose(self.backend)[1]
 
     def _chunk_steps(self) -> int:
         if self._seconds_per_step is None:
@@ -253,7 +261,7 @@ class Simulation:
         particle = int(bad[diverged[bad] == step][0])
         # The same steps again, up to where everything was finite: the noise is a function of the step number.
         if step - 1 > self.step:
-            self._state = self._backend.advance(self._problem, self._state, step - 1 - self.step, frames)
+            self._state = self._backend().advance(self._problem, self._state, step - 1 - self.step, frames)
         h = np.broadcast_to(self.scheme.step_size, (self.n_particles,))[particle]
         raise DivergenceError(
             step, particle, int(self._streams[particle]), self._state.positions[particle].copy(), float(h)
@@ -268,7 +276,7 @@ class Simulation:
         return scale * draw("initial", self.seed, self._streams, 0, self.potential.dim, dtype)
 
 
-# --- arguments ------------------------------------------------------------------------------------------------------------
+# --- arguments --------------------------------------------------------------------------------------------------------
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
@@ -283,7 +291,7 @@ def _count_particles(
     initial: np.ndarray | None,
     velocities: np.ndarray | None,
     mass: np.ndarray,
-    streams: ArrayLike | None,
+    streams: np.ndarray | None,
 ) -> int:
     """The number of particles on which all arguments agree."""
     said: dict[str, int] = {}
@@ -295,11 +303,7 @@ def _count_particles(
     if mass.ndim == 2 and len(mass) != 1:
         said["mass"] = len(mass)
     if streams is not None:
-        said["streams"] = len(np.atleast_1d(streams))
-        if said["streams"] == 0:
-            raise ValueError(
-                f"streams must have one entry per particle, and at least one; got {checks.shorten(streams)}"
-            )
+        said["streams"] = len(streams)
     if scheme.n_particles is not None:
         said["step_size or kT"] = scheme.n_particles
     if len(set(said.values())) > 1:
@@ -311,7 +315,8 @@ def _count_particles(
 def _per_component(name: str, array: np.ndarray, n: int, dim: int, dtype: Any) -> np.ndarray:
     """A point for all particles or one for each, as (n, dim)."""
     if array.shape not in ((dim,), (n, dim)):
-        raise ValueError(f"{name} must have the shape ({dim},) or ({n}, {dim}); got {array.shape}")
+        hint = f"; for {len(array)} particles in one dimension add an axis: {name}[:, np.newaxis]" if dim == 1 else ""
+        raise ValueError(f"{name} must have the shape ({dim},) or ({n}, {dim}); got {array.shape}{hint}")
     with np.errstate(over="ignore"):
         result = np.array(np.broadcast_to(array, (n, dim)), dtype=dtype, order="C")
     if not np.isfinite(result).all():
@@ -329,18 +334,21 @@ def _mass_array(mass: np.ndarray, n: int, dim: int) -> np.ndarray:
     return mass if mass.ndim == 2 else mass.reshape(1, -1)
 
 
-def _stream_array(streams: ArrayLike | None, n: int) -> np.ndarray:
+def _stream_array(streams: Sequence[int] | np.ndarray) -> np.ndarray:
     from . import _core
 
-    if streams is None:
-        return np.arange(n, dtype=np.uint64)
-    array = np.asarray(streams)
-    allowed = f"streams must be integers from 0 to 2**{_core.STREAM_BITS} - 1, one per particle"
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise TypeError(f"{allowed}; got {checks.shorten(streams)}")
-    if (array < 0).any() or (array > 2**_core.STREAM_BITS - 1).any():
-        raise ValueError(f"{allowed}; got {checks.shorten(streams)}")
-    return np.ascontiguousarray(array, dtype=np.uint64)
+    most = 2**_core.STREAM_BITS - 1
+    if isinstance(streams, np.ndarray) and streams.dtype.kind in "iu" and streams.ndim == 1:
+        if streams.size:  # the extremes speak for all
+            checks.integer("streams", streams.min(), 0, most)
+            checks.integer("streams", streams.max(), 0, most)
+    elif isinstance(streams, (np.ndarray, Sequence)) and not isinstance(streams, str):
+        streams = [checks.integer(f"streams[{i}]", stream, 0, most) for i, stream in enumerate(streams)]
+    else:
+        raise TypeError(f"streams must be a sequence of integers, one per particle; got {checks.shorten(streams)}")
+    if len(streams) == 0:
+        raise ValueError("streams is empty; it must have one entry per particle")
+    return np.array(streams, dtype=np.uint64)
 
 
 def _thread_count(threads: int | None) -> int:
@@ -351,12 +359,22 @@ def _thread_count(threads: int | None) -> int:
     return checks.integer("threads", threads, 1, 4096)
 
 
-def _cast(program: Program, dtype: Any) -> Program:
-    """Coefficients are computed in double precision and rounded once."""
-    instructions = tuple(
-        Instruction(i.letter, i.draw, tuple(np.ascontiguousarray(c, dtype=dtype) for c in i.coefficients))
-        for i in program.instructions
-    )
+def _cast(what: str, array: np.ndarray, dtype: Any) -> np.ndarray:
+    """Round once from double precision to that of the run."""
+    with np.errstate(over="ignore"):
+        result = np.ascontiguousarray(array, dtype=dtype)
+    if not (np.isfinite(result) | ~np.isfinite(array)).all():
+        raise ValueError(f'{what} are beyond the range of single precision; use precision="double"')
+    return result
+
+
+def _cast_program(scheme: Scheme, program: Program, dtype: Any) -> Program:
+    def cast(coefficient: np.ndarray) -> np.ndarray:
+        if not np.isfinite(coefficient).all():
+            raise ValueError(f"step_size, kT, friction, drag or mass: the coefficients of {scheme!r} are not finite")
+        return _cast(f"step_size, kT, friction, drag or mass: the coefficients of {scheme!r}", coefficient, dtype)
+
+    instructions = tuple(i._replace(coefficients=tuple(map(cast, i.coefficients))) for i in program.instructions)
     return program._replace(instructions=instructions)
 
 
@@ -371,41 +389,32 @@ def _check_start(potential: Potential, positions: np.ndarray) -> None:
         )
 
 
-def _check_memory(n_bytes: int, what: str) -> None:
-    """Say so before trying: on many systems an allocation that is too large succeeds and the process is killed later."""
-    available = _available_memory()
-    if available is not None and n_bytes > available:
-        raise MemoryError(
-            f"{what} would take {n_bytes / 2**30:.3g} GiB, but {available / 2**30:.3g} GiB of memory are available; "
-            'use fewer particles or steps, a larger stride, stride=None, or precision="single"'
-        )
-
-
-def _available_memory() -> int | None:
-    try:
-        with open("/proc/meminfo") as file:
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (OSError, ValueError):
-        return None
+def _check_state_memory(n: int, dim: int, dtype: Any, *, overdamped: bool) -> None:
+    """The state before and after a chunk, the counters, and a double-precision copy of what is made from arguments."""
+    arrays = 1 if overdamped else 2
+    check_memory(n * (dim * arrays * (2 * np.dtype(dtype).itemsize + 8) + 5 * 8), f"the state of {n} particles")
 
 
 def _warn_if_frozen(scheme: Scheme, mass: np.ndarray, positions: np.ndarray, start: np.ndarray) -> None:
     """Single precision resolves positions to one part in 2**24: smaller steps are rounded away."""
     h, kT = np.reshape(scheme.step_size, (-1, 1)), np.reshape(scheme.kT, (-1, 1))
-    if scheme.overdamped:
-        displacement = np.sqrt(2.0 * kT * h / scheme.drag)
-    else:
-        displacement = h * np.sqrt(kT / mass)
+    displacement = np.sqrt(2.0 * kT * h / scheme.drag) if scheme.overdamped else h * np.sqrt(kT / mass)
     scale = max(np.abs(positions).max(), np.abs(start).max())
-    smallest = float(displacement.min())
-    if 0.0 < smallest < 8.0 * np.finfo(np.float32).eps * scale:
+    moving = displacement[displacement > 0]  # none at kT = 0
+    smallest = float(moving.min(initial=np.inf))
+    if smallest < 8.0 * np.finfo(np.float32).eps * scale:
         warnings.warn(
             f"in single precision a step moves particles by about {smallest:.2g}, which positions of size {scale:.2g} "
             f"hardly resolve (spacing {np.spacing(np.float32(scale)):.2g}): they freeze or drift. "
             'Use precision="double" or a larger step_size.',
             UserWarning,
-            stacklevel=4,
+            stacklevel=_stack_level(),
         )
+
+
+def _stack_level() -> int:
+    """How far up the caller of the package is."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(f"{__package__}."):
+        frame, level = frame.f_back, level + 1
+    return level

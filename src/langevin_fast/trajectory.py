@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Trajectory"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trajectory:
     """Frames of a run, and how to make them again.
 
@@ -107,7 +107,9 @@ class Trajectory:
         return xarray.Dataset(variables, coordinates, attributes)
 
     def to_inference_data(self) -> arviz.InferenceData:
-        """The frames as ``arviz.InferenceData``: posterior ``x`` (chain, draw, component), sample_stats ``lp`` = -U/kT.
+        """The frames as ``arviz.InferenceData``: posterior ``x`` (chain, draw, component), sample_stats ``lp``.
+
+        ``lp`` is -U/kT; it is left out where kT = 0.
 
         Raises
         ------
@@ -119,7 +121,7 @@ class Trajectory:
         except ImportError:
             raise ImportError("to_inference_data needs ArviZ: pip install 'langevin-fast[arviz]'") from None
         stats = {}
-        if self.potential.has_energy:
+        if self.potential.has_energy and np.all(np.asarray(self.scheme.kT) > 0):
             stats["lp"] = np.swapaxes(-self.energies / np.asarray(self.scheme.kT), 0, 1)
         return arviz.from_dict(
             posterior={"x": np.swapaxes(self.positions, 0, 1)},

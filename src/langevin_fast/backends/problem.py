@@ -11,7 +11,7 @@ from ..potentials.base import Potential
 from ..schemes import Program
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Problem:
     """Everything that does not change while steps are made; arrays are in the run's precision."""
 
@@ -24,7 +24,7 @@ class Problem:
     threads: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class State:
     """Where a simulation stands. Never changed in place: an interrupted chunk leaves the old one as it was.
 
@@ -48,8 +48,13 @@ class State:
     accepted: np.ndarray
     diverged: np.ndarray
 
+    def __post_init__(self) -> None:
+        for array in (self.positions, self.velocities, self.accepted, self.diverged):
+            if array is not None:
+                array.flags.writeable = False
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Frames:
     """Arrays that take the frames of a run, and which steps they are.
 
