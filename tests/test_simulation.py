@@ -693,7 +693,7 @@ def test_too_much_memory_is_said_before():
         lf.sample(SPRING, ULA, n_steps=10**12)
     with pytest.raises(MemoryError, match=r"stride=None"):
         lf.sample(SPRING, BAOAB, n_steps=10**18)
-    with pytest.raises(MemoryError, match="the state of .* particles would take"):
+    with pytest.raises(MemoryError, match=r"the state of .* particles would take"):
         lf.Simulation(SPRING, ULA, n_particles=10**13)
     assert lf.sample(SPRING, ULA, n_steps=10**3, stride=None).final.step == 1000
 

@@ -121,8 +121,6 @@ class Simulation:
         positions = _per_component("initial", start if positions is None else positions, n, potential.dim, dtype)
         self._mass = _mass_array(masses, n, potential.dim)
         self._streams = np.arange(n, dtype=np.uint64) if stream_array is None else stream_array
-        if precision == "single":
-            _warn_if_frozen(scheme, self._mass, positions, start)
 
         with np.errstate(all="ignore"):  # _cast_program looks
             program = scheme.program(self._mass)
@@ -135,6 +133,8 @@ class Simulation:
             streams=self._streams,
             threads=_thread_count(threads),
         )
+        if precision == "single":
+            _warn_if_frozen(scheme, self._mass, positions, start)
         if not scheme.overdamped:
             v = (
                 self._maxwell_boltzmann(n, dtype)
