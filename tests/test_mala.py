@@ -269,7 +269,7 @@ def test_a_rejected_particle_stays_exactly_where_it_was():
 
 def test_a_start_that_is_not_finite_is_refused():
     start = np.zeros((4, 2))
-    start[2] = 1000.0
+    start[2:] = 1000.0
     with pytest.raises(
         ValueError, match=r"initial: the energy or gradient of particle 2 is not finite at \[1000. 1000.\]"
     ):
