@@ -638,6 +638,23 @@ def test_the_gil_is_released(monkeypatch):
     assert ticks.count(1) >= 20  # the run is one chunk: all the while the step number is that of its start
 
 
+def test_short_runs_stay_on_one_thread(monkeypatch):
+    """On a busy machine the other threads may get their turn only milliseconds later."""
+    from langevin_fast.backends import cpp
+
+    used = []
+    advance = cpp.advance
+    monkeypatch.setattr(cpp, "advance", lambda *arguments: used.append(arguments[-1]) or advance(*arguments))
+    monkeypatch.setattr(simulation_module, "_SERIAL_SECONDS", 1e-3)
+    sim = lf.Simulation(WELL, ULA, n_particles=300, seed=1, threads=3)
+    sim.run(1)  # nothing is known yet
+    sim._seconds_per_step = 1e-6
+    sim.run(100)
+    sim._seconds_per_step = 1e-4
+    sim.run(100)
+    assert used == [1, 1, 3]
+
+
 def test_several_python_threads():
     def work(seed):
         traj = lf.sample(WELL, BAOAB, n_particles=300, n_steps=400, stride=100, seed=seed, threads=2)

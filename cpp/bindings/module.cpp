@@ -256,6 +256,12 @@ void run(const std::string& kind, const Array<Real>& parameters, const py::list&
   for (const py::handle item : program) {
     const auto entry = py::cast<py::tuple>(item);
     lf::Instruction<Real> instruction{operation(py::cast<char>(entry[0])), py::cast<int>(entry[1]), {}};
+    const bool tests = instruction.operation == lf::Operation::metropolis;
+    const bool draws =
+        tests || !(instruction.operation == lf::Operation::drift || instruction.operation == lf::Operation::kick);
+    if (draws && (instruction.draw < 0 || instruction.draw >= (tests ? uniforms_per_step : normals_per_step))) {
+      throw py::value_error("an operation draws what a step does not have");
+    }
     int k = 0;
     for (const py::handle coefficient : py::cast<py::tuple>(entry[2])) {
       if (k == lf::kMaxCoefficients) throw py::value_error("an operation has too many coefficients");

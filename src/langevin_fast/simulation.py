@@ -8,7 +8,6 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,8 @@ __all__ = ["Simulation"]
 # Steps are made in chunks of about this long, so that Ctrl-C and the progress bar are served in time.
 _CHUNK_SECONDS = 0.1
 MOST_STEPS = 2**60  # so that step numbers, and sums of a few of them, are 64-bit integers
+# Shorter chunks run on one thread: on a busy machine the others may be scheduled only milliseconds later.
+_SERIAL_SECONDS = 1e-3
 _LONGEST_CHUNK = 2**22  # steps; the kernels count acceptances of a chunk in single precision
 
 
@@ -102,6 +103,7 @@ class Simulation:
         self.seed = secrets.randbits(64) if seed is None else checks.integer("seed", seed, 0, 2**64 - 1)
         self.backend, _ = backends.choose(backend)
         self._on_divergence = on_divergence
+        self._threads = _thread_count(threads)
         dtype = PRECISIONS[precision]
 
         positions = None if initial is None else checks.finite_array("initial", initial)
@@ -131,7 +133,6 @@ class Simulation:
             dtype=dtype,
             seed=self.seed,
             streams=self._streams,
-            threads=_thread_count(threads),
         )
         if precision == "single":
             _warn_if_frozen(scheme, self._mass, positions, start)
@@ -236,7 +237,7 @@ class Simulation:
         while self.step < end:
             chunk = min(end - self.step, self._chunk_steps())
             started = time.perf_counter()
-            state = self._backend().advance(self._problem, self._state, chunk, frames)
+            state = self._make_steps(chunk, frames)
             elapsed = time.perf_counter() - started
             if self._on_divergence == "raise" and (state.diverged >= 0).any():
                 self._raise_divergence(state.diverged, frames)
@@ -245,8 +246,11 @@ class Simulation:
             self._seconds_per_step = elapsed / chunk
             bar.update(chunk)
 
-    def _backend(self) -> ModuleType:
-        return backends.choose(self.backend)[1]
+    def _make_steps(self, n_steps: int, frames: Frames | None) -> State:
+        backend = backends.choose(self.backend)[1]
+        expected = n_steps * (self._seconds_per_step or 0.0)
+        threads = 1 if expected < _SERIAL_SECONDS else self._threads
+        return backend.advance(self._problem, self._state, n_steps, frames, threads)
 
     def _chunk_steps(self) -> int:
         if self._seconds_per_step is None:
@@ -261,7 +265,7 @@ class Simulation:
         particle = int(bad[diverged[bad] == step][0])
         # The same steps again, up to where everything was finite: the noise is a function of the step number.
         if step - 1 > self.step:
-            self._state = self._backend().advance(self._problem, self._state, step - 1 - self.step, frames)
+            self._state = self._make_steps(step - 1 - self.step, frames)
         h = np.broadcast_to(self.scheme.step_size, (self.n_particles,))[particle]
         raise DivergenceError(
             step, particle, int(self._streams[particle]), self._state.positions[particle].copy(), float(h)

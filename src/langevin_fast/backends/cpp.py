@@ -8,7 +8,7 @@ from .. import _core
 from .problem import Frames, Problem, State
 
 
-def advance(problem: Problem, state: State, n_steps: int, frames: Frames | None) -> State:
+def advance(problem: Problem, state: State, n_steps: int, frames: Frames | None, threads: int) -> State:
     """The state `n_steps` later; frames that fall among these steps are stored.
 
     Raises KeyboardInterrupt (or what a signal handler raises), and then has changed nothing but frames that belong to
@@ -46,6 +46,6 @@ def advance(problem: Problem, state: State, n_steps: int, frames: Frames | None)
         frame_velocities=frame_velocities,
         accepted=accepted,
         diverged=diverged,
-        threads=problem.threads,
+        threads=threads,
     )
     return State(end, positions, velocities, accepted, diverged)

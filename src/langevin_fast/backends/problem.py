@@ -21,7 +21,6 @@ class Problem:
     dtype: Any
     seed: int
     streams: np.ndarray  # (n,), uint64
-    threads: int
 
 
 @dataclass(frozen=True, eq=False)
