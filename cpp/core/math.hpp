@@ -2,8 +2,8 @@
 //
 // No fused multiply-add, no library call: each line is a fixed sequence of IEEE operations, so that a pack, a single
 // number and the Python twin (langevin_fast/noise.py) agree to the bit. Coefficients come from tools/minimax.py. Error
-// bounds (tests/test_math.py measures them against mpmath): log, exp, sin and cos within 2 ulp, expm1 within 3 ulp, in both
-// precisions.
+// bounds (tests/test_math.py measures them against mpmath): log, exp, sin and cos within 2 ulp, expm1 within 3 ulp, in
+// both precisions.
 #pragma once
 
 #include "simd.hpp"
