@@ -55,6 +55,11 @@ def test_a_cloud_in_one_dimension_needs_an_axis():
         lf.Simulation(WELL, lf.ULA(0.1), initial=np.zeros(100))
 
 
+def test_a_bare_number_is_no_point():
+    with pytest.raises(ValueError, match=r"initial must have the shape .* got \(\)"):
+        lf.Simulation(WELL, lf.ULA(0.1), initial=0.5)
+
+
 @pytest.mark.parametrize(
     ("streams", "error"), [([[1, 2], [3]], TypeError), ([2**64], ValueError), ([-1], ValueError), (5, TypeError)]
 )

@@ -20,7 +20,7 @@ class Progress:
         Number of steps.
     wanted : bool or None
         True: always (an ImportError names the extra where tqdm is missing). False: never. None: when tqdm is installed,
-        stderr is a terminal and more than two seconds remain after the first half.
+        stderr is a terminal and more than two seconds remain after the first half second.
     """
 
     def __init__(self, total: int, wanted: bool | None) -> None:

@@ -319,7 +319,9 @@ def _count_particles(
 def _per_component(name: str, array: np.ndarray, n: int, dim: int, dtype: Any) -> np.ndarray:
     """A point for all particles or one for each, as (n, dim)."""
     if array.shape not in ((dim,), (n, dim)):
-        hint = f"; for {len(array)} particles in one dimension add an axis: {name}[:, np.newaxis]" if dim == 1 else ""
+        hint = ""
+        if dim == 1 and array.ndim == 1:
+            hint = f"; for {len(array)} particles in one dimension add an axis: {name}[:, np.newaxis]"
         raise ValueError(f"{name} must have the shape ({dim},) or ({n}, {dim}); got {array.shape}{hint}")
     with np.errstate(over="ignore"):
         result = np.array(np.broadcast_to(array, (n, dim)), dtype=dtype, order="C")
