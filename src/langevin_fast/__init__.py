@@ -4,7 +4,7 @@ from . import config as _config
 from . import potentials
 from ._version import __version__
 from .config import show_config
-from .errors import DivergenceError, Interrupted
+from .errors import BackendUnavailableError, DivergenceError, Interrupted
 from .noise import noise
 from .sampling import sample
 from .schemes import BAOAB, MALA, ULA, LeimkuhlerMatthews, Scheme, Splitting
@@ -17,6 +17,7 @@ __all__ = [
     "BAOAB",
     "MALA",
     "ULA",
+    "BackendUnavailableError",
     "DivergenceError",
     "Interrupted",
     "LeimkuhlerMatthews",

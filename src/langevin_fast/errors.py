@@ -9,7 +9,11 @@ import numpy as np
 if TYPE_CHECKING:
     from .trajectory import Trajectory
 
-__all__ = ["DivergenceError", "Interrupted"]
+__all__ = ["BackendUnavailableError", "DivergenceError", "Interrupted"]
+
+
+class BackendUnavailableError(RuntimeError):
+    """A backend was asked for that cannot run here; the message says what is missing and how to install it."""
 
 
 class DivergenceError(ArithmeticError):
