@@ -4,7 +4,9 @@
 #include <pybind11/stl.h>
 
 #include <atomic>
+#include <cstdint>
 #include <cstring>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -20,21 +22,37 @@ namespace {
 
 using lf::int64_t;
 using lf::uint64_t;
+using Addresses = std::map<std::string, std::uintptr_t>;
 
 template <class T>
 using Array = py::array_t<T, py::array::c_style>;
 
 #define LF_NAME(name) #name,
 const char* const kPotentialNames[] = {LF_POTENTIALS(LF_NAME)};
+const char* const kAllPotentialNames[] = {LF_POTENTIALS(LF_NAME) LF_EXTERNAL_POTENTIALS(LF_NAME)};
 #undef LF_NAME
 
 int potential_number(const std::string& name) {
   int i = 0;
-  for (const char* candidate : kPotentialNames) {
+  for (const char* candidate : kAllPotentialNames) {
     if (name == candidate) return i;
     ++i;
   }
   throw py::value_error("no compiled potential is called '" + name + "'");
+}
+
+// The functions of a potential that was compiled elsewhere: addresses by name, 0 where there is none.
+template <class Real>
+lf::External<Real> external(const Addresses& addresses) {
+  const auto address = [&](const char* name) {
+    const auto found = addresses.find(name);
+    return found == addresses.end() ? 0 : found->second;
+  };
+  const auto group = [&](const char* name) { return reinterpret_cast<lf::GroupFunction<Real>>(address(name)); };
+  return {{group("gradient"), group("energy"), group("energy_gradient")},
+          {group("single_gradient"), group("single_energy"), group("single_energy_gradient")},
+          reinterpret_cast<void (*)(const double*, double*)>(address("point_gradient")),
+          reinterpret_cast<double (*)(const double*)>(address("point_energy"))};
 }
 
 // --- instruction-set level
@@ -86,13 +104,14 @@ void require_shape(const Array<T>& a, const char* name, std::initializer_list<in
 
 template <class Real>
 Array<Real> evaluate(const std::string& kind, int dim, const Array<Real>& parameters, const Array<Real>& x,
-                     bool want_gradient) {
+                     const Addresses& functions, bool want_gradient) {
   if (x.ndim() != 2 || x.shape(1) != dim) throw py::value_error("x must have the shape (n, dim)");
   const int64_t n = x.shape(0);
   Array<Real> out = want_gradient ? Array<Real>({n, static_cast<int64_t>(dim)}) : Array<Real>(n);
   Real* to = out.mutable_data();
-  const lf::Evaluation<Real> e{potential_number(kind),       parameters.data(),           dim, n, x.data(),
-                               want_gradient ? nullptr : to, want_gradient ? to : nullptr};
+  const lf::Evaluation<Real> e{
+      potential_number(kind),       external<Real>(functions),   parameters.data(), dim, n, x.data(),
+      want_gradient ? nullptr : to, want_gradient ? to : nullptr};
   const auto& kernels = lf::kernels_of<Real>(level());
   py::gil_scoped_release release;
   std::vector<char> memory(kernels.evaluation_bytes(e) + 64);
@@ -207,8 +226,8 @@ Real* output_or_null(const py::object& array, const char* name, std::initializer
 
 // `program` is a list of (letter, draw, coefficients), coefficients arrays of shape (1 or n, 1 or dim).
 template <class Real>
-void run(const std::string& kind, const Array<Real>& parameters, const py::list& program, int normals_per_step,
-         int uniforms_per_step, bool looks_ahead, uint64_t seed, const Array<uint64_t>& streams,
+void run(const std::string& kind, const Addresses& functions, const Array<Real>& parameters, const py::list& program,
+         int normals_per_step, int uniforms_per_step, bool looks_ahead, uint64_t seed, const Array<uint64_t>& streams,
          const Array<Real>& positions_in, const py::object& velocities_in, Array<Real>& positions_out,
          const py::object& velocities_out, int64_t first_step, int64_t n_steps, int64_t next_frame, int64_t stride,
          const py::object& frame_positions, const py::object& frame_velocities, Array<int64_t>& accepted,
@@ -224,6 +243,7 @@ void run(const std::string& kind, const Array<Real>& parameters, const py::list&
 
   lf::Problem<Real> problem{};
   problem.potential = potential_number(kind);
+  problem.external = external<Real>(functions);
   problem.parameters = parameters.data();
   problem.dim = static_cast<int>(dim);
   problem.n_particles = n;
@@ -315,23 +335,25 @@ PYBIND11_MODULE(_core, m) {
 #define LF_FOR_BOTH(NAME, FUNCTION) \
   m.def(NAME, FUNCTION(double));    \
   m.def(NAME, FUNCTION(float));
-#define LF_ENERGY(Real)                                                              \
-  [](const std::string& kind, int dim, const Array<Real>& p, const Array<Real>& x) { \
-    return evaluate<Real>(kind, dim, p, x, false);                                   \
-  },                                                                                 \
-      py::arg("kind"), py::arg("dim"), py::arg("parameters").noconvert(), py::arg("x").noconvert()
-#define LF_GRADIENT(Real)                                                            \
-  [](const std::string& kind, int dim, const Array<Real>& p, const Array<Real>& x) { \
-    return evaluate<Real>(kind, dim, p, x, true);                                    \
-  },                                                                                 \
-      py::arg("kind"), py::arg("dim"), py::arg("parameters").noconvert(), py::arg("x").noconvert()
+#define LF_ENERGY(Real)                                                                                          \
+  [](const std::string& kind, int dim, const Array<Real>& p, const Array<Real>& x, const Addresses& functions) { \
+    return evaluate<Real>(kind, dim, p, x, functions, false);                                                    \
+  },                                                                                                             \
+      py::arg("kind"), py::arg("dim"), py::arg("parameters").noconvert(), py::arg("x").noconvert(),              \
+      py::arg("functions") = Addresses()
+#define LF_GRADIENT(Real)                                                                                        \
+  [](const std::string& kind, int dim, const Array<Real>& p, const Array<Real>& x, const Addresses& functions) { \
+    return evaluate<Real>(kind, dim, p, x, functions, true);                                                     \
+  },                                                                                                             \
+      py::arg("kind"), py::arg("dim"), py::arg("parameters").noconvert(), py::arg("x").noconvert(),              \
+      py::arg("functions") = Addresses()
 #define LF_FUNCTION(Real) &function<Real>, py::arg("name"), py::arg("x").noconvert()
-#define LF_RUN(Real)                                                                                              \
-  &run<Real>, py::kw_only(), py::arg("kind"), py::arg("parameters").noconvert(), py::arg("program"),              \
-      py::arg("normals_per_step"), py::arg("uniforms_per_step"), py::arg("looks_ahead"), py::arg("seed"),         \
-      py::arg("streams").noconvert(), py::arg("positions_in").noconvert(), py::arg("velocities_in"),              \
-      py::arg("positions_out").noconvert(), py::arg("velocities_out"), py::arg("first_step"), py::arg("n_steps"), \
-      py::arg("next_frame"), py::arg("stride"), py::arg("frame_positions"), py::arg("frame_velocities"),          \
+#define LF_RUN(Real)                                                                                                  \
+  &run<Real>, py::kw_only(), py::arg("kind"), py::arg("functions"), py::arg("parameters").noconvert(),                \
+      py::arg("program"), py::arg("normals_per_step"), py::arg("uniforms_per_step"), py::arg("looks_ahead"),          \
+      py::arg("seed"), py::arg("streams").noconvert(), py::arg("positions_in").noconvert(), py::arg("velocities_in"), \
+      py::arg("positions_out").noconvert(), py::arg("velocities_out"), py::arg("first_step"), py::arg("n_steps"),     \
+      py::arg("next_frame"), py::arg("stride"), py::arg("frame_positions"), py::arg("frame_velocities"),              \
       py::arg("accepted").noconvert(), py::arg("diverged").noconvert(), py::arg("threads")
 #define LF_DRAW_ROWS(Real)                                                                                        \
   &draw_rows<Real>, py::kw_only(), py::arg("out").noconvert(), py::arg("seed"), py::arg("particles").noconvert(), \

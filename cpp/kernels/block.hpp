@@ -221,16 +221,18 @@ class Block {
     Potential potential;
   };
 
+  Potential potential(int dim) const { return make_potential<Potential>(problem_.parameters, dim, problem_.external); }
+
   void advance(bool checked) {
     if constexpr (kLanes == 1 && Potential::kSmallestDim == 1) {
       if (dim_ == 1) {
         T x = x_[0], v = v_[0], g, xi, old_x, old_g;
-        Fields<1> f{&x, &v, &g, &xi, &old_x, &old_g, 1, {{problem_.parameters, 1}}};
+        Fields<1> f{&x, &v, &g, &xi, &old_x, &old_g, 1, potential(1)};
         advance(checked, f);
         return;
       }
     }
-    Fields<0> f{x_, v_, g_, xi_, old_x_, old_g_, dim_, {{problem_.parameters, dim_}}};
+    Fields<0> f{x_, v_, g_, xi_, old_x_, old_g_, dim_, potential(dim_)};
     advance(checked, f);
   }
 

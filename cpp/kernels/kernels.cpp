@@ -3,6 +3,7 @@
 //   LF_REAL       double or float
 //   LF_SYMBOL     the name of the table that this object exports
 #include "../potentials/double_well.hpp"
+#include "../potentials/external.hpp"
 #include "../potentials/free.hpp"
 #include "../potentials/gaussian.hpp"
 #include "../potentials/gaussian_mixture.hpp"
@@ -87,7 +88,7 @@ void evaluate_with(const Evaluation<Real>& e, void* workspace) {
   Narrow* x = arena.take<Narrow>(e.dim);
   Narrow* g = arena.take<Narrow>(e.dim);
   Narrow* scratch = arena.take<Narrow>(Potential::scratch(e.parameters, e.dim));
-  const Potential potential{{e.parameters, e.dim}};
+  const Potential potential = make_potential<Potential>(e.parameters, e.dim, e.external);
   for (int64_t first = 0; first < e.n_points; first += kLanesOf<Narrow>) {
     const int64_t rest = e.n_points - first;
     const int valid = rest < kLanesOf<Narrow> ? static_cast<int>(rest) : kLanesOf<Narrow>;
@@ -117,7 +118,8 @@ std::size_t evaluation_bytes_of(const Evaluation<Real>& e) {
   return arena.used();
 }
 
-// Potentials by number.
+// Potentials by number: the built-in ones, then those whose functions come by address.
+#define LF_ALL(X) LF_POTENTIALS(X) LF_EXTERNAL_POTENTIALS(X)
 #define LF_RUN(name) &run_block_of<name<Real>>,
 #define LF_BLOCKS(name) &block_count_of<name<Real>>,
 #define LF_WORKSPACE(name) &workspace_bytes_of<name<Real>>,
@@ -125,23 +127,23 @@ std::size_t evaluation_bytes_of(const Evaluation<Real>& e) {
 #define LF_EVALUATION(name) &evaluation_bytes_of<name<Real>>,
 
 void run_block(const Problem<Real>& problem, int64_t index, void* workspace) {
-  static constexpr void (*table[])(const Problem<Real>&, int64_t, void*) = {LF_POTENTIALS(LF_RUN)};
+  static constexpr void (*table[])(const Problem<Real>&, int64_t, void*) = {LF_ALL(LF_RUN)};
   table[problem.potential](problem, index, workspace);
 }
 int64_t block_count(const Problem<Real>& problem) {
-  static constexpr int64_t (*table[])(const Problem<Real>&) = {LF_POTENTIALS(LF_BLOCKS)};
+  static constexpr int64_t (*table[])(const Problem<Real>&) = {LF_ALL(LF_BLOCKS)};
   return table[problem.potential](problem);
 }
 std::size_t workspace_bytes(const Problem<Real>& problem) {
-  static constexpr std::size_t (*table[])(const Problem<Real>&) = {LF_POTENTIALS(LF_WORKSPACE)};
+  static constexpr std::size_t (*table[])(const Problem<Real>&) = {LF_ALL(LF_WORKSPACE)};
   return table[problem.potential](problem);
 }
 void evaluate(const Evaluation<Real>& e, void* workspace) {
-  static constexpr void (*table[])(const Evaluation<Real>&, void*) = {LF_POTENTIALS(LF_EVALUATE)};
+  static constexpr void (*table[])(const Evaluation<Real>&, void*) = {LF_ALL(LF_EVALUATE)};
   table[e.potential](e, workspace);
 }
 std::size_t evaluation_bytes(const Evaluation<Real>& e) {
-  static constexpr std::size_t (*table[])(const Evaluation<Real>&) = {LF_POTENTIALS(LF_EVALUATION)};
+  static constexpr std::size_t (*table[])(const Evaluation<Real>&) = {LF_ALL(LF_EVALUATION)};
   return table[e.potential](e);
 }
 

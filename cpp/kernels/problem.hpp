@@ -38,9 +38,29 @@ struct Instruction {
   Coefficient<Real> coefficients[kMaxCoefficients];
 };
 
+// A function of a group of particles that was compiled elsewhere: from x (component c of lane i is x[c * lanes + i])
+// and the parameters p it computes the gradient g, laid out as x is, and/or the energy u[lanes].
+template <class Real>
+using GroupFunction = void (*)(const Real* x, Real* g, Real* u, const Real* p, int64_t lanes);
+
+template <class Real>
+struct GroupTable {
+  GroupFunction<Real> gradient, energy, energy_gradient;
+};
+
+// What a potential that is called by address consists of; what a run does not need may be null.
+template <class Real>
+struct External {
+  GroupTable<Real> vectors;  // lanes is a multiple of what one vector holds
+  GroupTable<Real> single;   // lanes is 1
+  void (*point_gradient)(const double* x, double* g);
+  double (*point_energy)(const double* x);
+};
+
 template <class Real>
 struct Problem {
   int potential;
+  External<Real> external;
   const Real* parameters;
   int dim;
   int64_t n_particles;
@@ -70,6 +90,7 @@ struct Problem {
 template <class Real>
 struct Evaluation {
   int potential;
+  External<Real> external;
   const Real* parameters;
   int dim;
   int64_t n_points;

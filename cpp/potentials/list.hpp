@@ -13,3 +13,8 @@
   X(Ring)                \
   X(LennardJonesCluster) \
   X(LogisticRegression)
+
+// Those whose functions come by address (external.hpp).
+#define LF_EXTERNAL_POTENTIALS(X) \
+  X(GroupFunctions)               \
+  X(PointFunctions)

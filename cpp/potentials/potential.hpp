@@ -24,10 +24,21 @@ struct PotentialBase {
   int dim;
   static int64_t scratch(const Real*, int) { return 0; }
   static constexpr int kSmallestDim = 1;
+  // Whether its functions come by address, with the problem.
+  static constexpr bool kExternal = false;
   // Whether a component of the gradient costs only a few operations, so that in many dimensions the time goes into
   // moving the state through the caches.
   static constexpr bool kCheap = false;
 };
+
+template <class Potential, class Real, class External>
+LF_INLINE Potential make_potential(const Real* p, int dim, const External& external) {
+  if constexpr (Potential::kExternal) {
+    return {{p, dim}, external};
+  } else {
+    return {{p, dim}};
+  }
+}
 
 // For potentials whose gradient shares nothing with the energy.
 #define LF_ENERGY_THEN_GRADIENT                                     \

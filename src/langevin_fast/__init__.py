@@ -3,6 +3,7 @@
 from . import config as _config
 from . import potentials
 from ._version import __version__
+from .backends import explain_backend
 from .config import show_config
 from .errors import BackendUnavailableError, DivergenceError, Interrupted
 from .noise import noise
@@ -26,6 +27,7 @@ __all__ = [
     "Splitting",
     "Trajectory",
     "__version__",
+    "explain_backend",
     "noise",
     "potentials",
     "sample",

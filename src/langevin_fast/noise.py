@@ -15,11 +15,12 @@ operation: the definition that the compiled kernels are tested against, to the b
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from . import checks
+from .elementary import on_arrays
 from .memory import check_memory
 
 __all__ = ["noise"]
@@ -111,74 +112,15 @@ def block_words(seed: int, particle: int, tag: int, blocks: np.ndarray) -> list[
     return philox4x32(counter, (seed & 0xFFFFFFFF, seed >> 32))
 
 
-class _Constants(NamedTuple):
-    """What the elementary functions need to know about a floating-point type."""
-
-    bits: type
-    mantissa: int
-    sqrt_half: int  # the bits of sqrt(1/2)
-    exponent_bias: int  # added to the exponent while logarithms work on it
-    ln2: float
-    log: tuple[float, ...]  # (2 atanh(s) - 2 s) / s^3 in z = s^2
-    sin: tuple[float, ...]  # sin(pi/4 t) / t in z = t^2
-    cos: tuple[float, ...]  # cos(pi/4 t) in z = t^2
-
-
-def _hex(*digits: str) -> tuple[float, ...]:
-    return tuple(float.fromhex(d) for d in digits)
-
-
-# fmt: off
-CONSTANTS = {
-    np.float64: _Constants(
-        np.uint64, 52, 0x3FE6A09E667F3BCD, 2048, float.fromhex("0x1.62e42fefa39efp-1"),
-        _hex("0x1.5555555555592p-1", "0x1.999999997ff63p-2", "0x1.24924941db48ap-2", "0x1.c71c521a19c19p-3",
-             "0x1.74663ba330cf0p-3", "0x1.39a20ba876215p-3", "0x1.2f025151a1a4ap-3"),
-        _hex("0x1.921fb54442d18p-1", "-0x1.4abbce625bdaep-4", "0x1.466bc6774afcep-9", "-0x1.32d2ccd46a440p-15",
-             "0x1.507821d4e4e6ap-22", "-0x1.e2f3f0f82023ep-30", "0x1.dfc5bb1e96ca4p-38"),
-        _hex("0x1p0", "-0x1.3bd3cc9be459dp-2", "0x1.03c1f081b0df1p-6", "-0x1.55d3c7dc398d6p-12",
-             "0x1.e1f4fb7f90439p-19", "-0x1.a6c9c7ffd1b55p-26", "0x1.f3dc17e56b9f2p-34"),
-    ),
-    np.float32: _Constants(
-        np.uint32, 23, 0x3F3504F3, 256, float.fromhex("0x1.62e430p-1"),
-        _hex("0x1.55557ap-1", "0x1.995ed8p-2", "0x1.31e03cp-2"),
-        _hex("0x1.921fb6p-1", "-0x1.4abc24p-4", "0x1.4680a4p-9", "-0x1.33198ep-15"),
-        _hex("0x1p0", "-0x1.3bd39cp-2", "0x1.03b058p-6", "-0x1.4e78bep-12"),
-    ),
-}
-# fmt: on
-
-
-def _horner(x: np.ndarray, coefficients: tuple[float, ...], dtype: Any) -> np.ndarray:
-    result = np.full_like(x, dtype(coefficients[-1]))
-    for c in coefficients[-2::-1]:
-        result = result * x + dtype(c)
-    return result
-
-
-def scaled_log(x: np.ndarray, scale: int, shift: int) -> np.ndarray:
-    """scale * log(x 2^-shift) of positive normal numbers; `scale` is plus or minus a power of two."""
-    dtype = x.dtype.type
-    k = CONSTANTS[dtype]
-    one = dtype(1)
-    shifted = x.view(k.bits) + k.bits((k.exponent_bias << k.mantissa) - k.sqrt_half)
-    exponent = (shifted >> k.bits(k.mantissa)).astype(dtype) - dtype(k.exponent_bias + shift)
-    m = ((shifted & k.bits((1 << k.mantissa) - 1)) + k.bits(k.sqrt_half)).view(dtype)
-    s = (m - one) / (m + one)
-    z = s * s
-    tail = (s * z) * _horner(z, tuple(scale * c for c in k.log), dtype)
-    return exponent * dtype(scale * k.ln2) + (s * dtype(2 * scale) + tail)
-
-
 def normals_of_words(radius: np.ndarray, angle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Two normals from two words, uint64 for double precision and uint32 for single."""
     bits = radius.dtype.type
     dtype, width = (np.float64, 64) if bits is np.uint64 else (np.float32, 32)
-    r = np.sqrt(scaled_log((radius | bits(1)).astype(dtype), -2, width))
+    functions = on_arrays(dtype)
+    r = np.sqrt(functions.scaled_log(-2, width)((radius | bits(1)).astype(dtype)))
     r = (r.view(bits) ^ (angle << bits(width - 1))).view(dtype)
     t = angle.view(np.int64 if width == 64 else np.int32).astype(dtype) * dtype(2.0 ** (1 - width))
-    z = t * t
-    sine, cosine = t * _horner(z, CONSTANTS[dtype].sin, dtype), _horner(z, CONSTANTS[dtype].cos, dtype)
+    sine, cosine = functions.sin_eighth(t), functions.cos_eighth(t)
     swap = (angle & bits(2)) != 0
     return r * np.where(swap, sine, cosine), r * np.where(swap, cosine, sine)
 

@@ -52,8 +52,8 @@ class Simulation:
         Underdamped schemes only.
     seed : int, optional
         0 <= seed < 2**64. Default: a new one, which ``.seed`` reports.
-    backend : {"auto", "cpp"}
-        Who makes the steps.
+    backend : {"auto", "cpp", "numba", "cuda", "batch"}
+        Who makes the steps; :func:`langevin_fast.explain_backend` says who can.
     precision : {"double", "single"}
         Of the state, the noise and all arithmetic.
     threads : int, optional
@@ -101,7 +101,7 @@ class Simulation:
         self.scheme = scheme
         self.precision = precision
         self.seed = secrets.randbits(64) if seed is None else checks.integer("seed", seed, 0, 2**64 - 1)
-        self.backend, _ = backends.choose(backend)
+        self.backend, _ = backends.choose(backend, potential)
         self._on_divergence = on_divergence
         self._threads = _thread_count(threads)
         dtype = PRECISIONS[precision]
@@ -247,7 +247,7 @@ class Simulation:
             bar.update(chunk)
 
     def _make_steps(self, n_steps: int, frames: Frames | None) -> State:
-        backend = backends.choose(self.backend)[1]
+        backend = backends.choose(self.backend, self.potential)[1]
         expected = n_steps * (self._seconds_per_step or 0.0)
         threads = 1 if expected < _SERIAL_SECONDS else self._threads
         return backend.advance(self._problem, self._state, n_steps, frames, threads)

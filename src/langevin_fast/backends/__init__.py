@@ -2,19 +2,93 @@
 
 from __future__ import annotations
 
+import importlib
 from types import ModuleType
 
 from .. import checks
+from ..errors import BackendUnavailableError
+from ..potentials.base import Potential
 from .problem import Problem, State
 
-__all__ = ["NAMES", "Problem", "State", "choose"]
+__all__ = ["NAMES", "Problem", "State", "available", "choose", "explain_backend"]
 
-NAMES = ("auto", "cpp")
+# Each is a module of this package with a function `advance`; one that may be missing something has `check_available`.
+NAMES = ("cpp", "numba")
+
+_WHAT = {
+    "cpp": "the compiled kernels: built-in potentials and C functions",
+    "numba": "the C++ step loop around functions that Numba compiles: Custom, Expression and built-in potentials",
+    "cuda": "one GPU thread per particle: Custom, Expression and built-in potentials",
+    "batch": "compiled updates around one call for all particles: Batch, from_jax, from_torch",
+}
 
 
-def choose(backend: str) -> tuple[str, ModuleType]:
-    """The backend of that name, or the best one for "auto"; its module has a function ``advance``."""
-    checks.one_of("backend", backend, NAMES)
-    from . import cpp
+def choose(backend: str, potential: Potential) -> tuple[str, ModuleType]:
+    """The backend of that name, or the first that suits the potential for "auto".
 
-    return "cpp", cpp
+    Raises
+    ------
+    ValueError
+        If there is no such backend, or it cannot run this potential.
+    BackendUnavailableError
+        If something that it needs is missing.
+    """
+    checks.one_of("backend", backend, ("auto", *NAMES))
+    name = potential.backends[0] if backend == "auto" else backend
+    if name not in potential.backends:
+        allowed = ", ".join(f'"{other}"' for other in ("auto", *potential.backends))
+        raise ValueError(f'backend="{name}" cannot run {potential!r}; allowed: {allowed}')
+    module = importlib.import_module(f"{__name__}.{name}")
+    if hasattr(module, "check_available"):
+        module.check_available()
+    return name, module
+
+
+def available(potential: Potential) -> dict[str, str | None]:
+    """The backends for a potential, each with None or the reason why it cannot run here."""
+    result: dict[str, str | None] = {}
+    for name in potential.backends:
+        try:
+            choose(name, potential)
+            result[name] = None
+        except BackendUnavailableError as error:
+            result[name] = str(error)
+    return result
+
+
+def explain_backend(potential: Potential, backend: str = "auto") -> str:
+    """Say which backend a potential runs on, and why not on the others.
+
+    Parameters
+    ----------
+    potential : Potential
+        Any potential of the package.
+    backend : str
+        As for :func:`langevin_fast.sample`.
+
+    Returns
+    -------
+    str
+        One line for the choice and one for each backend. ``traj.backend`` of a finished run has the bare name.
+
+    Raises
+    ------
+    ValueError
+        If there is no such backend.
+    """
+    if not isinstance(potential, Potential):
+        raise TypeError(f"potential must be a langevin_fast potential; got {checks.shorten(potential)}")
+    checks.one_of("backend", backend, ("auto", *NAMES))
+    states = available(potential)
+    try:
+        chosen = choose(backend, potential)[0]
+        lines = [f'backend="{backend}" runs {potential!r} on "{chosen}"']
+    except (ValueError, BackendUnavailableError) as error:
+        lines = [f'backend="{backend}" does not run {potential!r}: {error}']
+    for name in NAMES:
+        if name not in states:
+            reason = f"not for {type(potential).__name__}"
+        else:
+            reason = "available" if states[name] is None else f"unavailable: {states[name]}"
+        lines.append(f'  "{name}": {reason} ({_WHAT[name]})')
+    return "\n".join(lines)

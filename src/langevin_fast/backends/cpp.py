@@ -1,4 +1,4 @@
-"""The compiled kernels, for built-in potentials."""
+"""The compiled kernels: built-in potentials, and functions of other compiled code."""
 
 from __future__ import annotations
 
@@ -14,6 +14,20 @@ def advance(problem: Problem, state: State, n_steps: int, frames: Frames | None,
     Raises KeyboardInterrupt (or what a signal handler raises), and then has changed nothing but frames that belong to
     steps after ``state.step``.
     """
+    potential = problem.potential
+    return run(problem, state, n_steps, frames, threads, potential.kind, potential.addresses(problem.dtype))
+
+
+def run(
+    problem: Problem,
+    state: State,
+    n_steps: int,
+    frames: Frames | None,
+    threads: int,
+    kind: str,
+    functions: dict[str, int],
+) -> State:
+    """The same for the C++ potential called `kind`, whose functions are at these addresses."""
     end = state.step + n_steps
     next_frame, stride, frame_positions, frame_velocities = 0, 0, None, None
     if frames is not None:
@@ -26,7 +40,8 @@ def advance(problem: Problem, state: State, n_steps: int, frames: Frames | None,
     velocities = None if state.velocities is None else np.empty_like(state.velocities)
     accepted, diverged = state.accepted.copy(), state.diverged.copy()
     _core.run(
-        kind=problem.potential.kind,
+        kind=kind,
+        functions=functions,
         parameters=problem.parameters,
         program=list(problem.program.instructions),
         normals_per_step=problem.program.normals_per_step,

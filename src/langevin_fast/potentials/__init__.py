@@ -1,8 +1,10 @@
-"""Built-in potentials: one file and one C++ header each."""
+"""Potentials: the built-in ones, one file and one C++ header each, and those that users bring."""
 
 from __future__ import annotations
 
 from .base import Potential
+from .c_function import CFunction
+from .custom import Custom
 from .double_well import DoubleWell
 from .free import Free
 from .gaussian import Gaussian
@@ -36,6 +38,8 @@ BUILTIN: tuple[type[Potential], ...] = (
 
 __all__ = [
     "BUILTIN",
+    "CFunction",
+    "Custom",
     "DoubleWell",
     "Free",
     "Gaussian",

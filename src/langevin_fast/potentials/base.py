@@ -60,8 +60,12 @@ class Potential:
     """
 
     kind: ClassVar[str]
-    """Name of the C++ header's struct."""
-    has_energy: ClassVar[bool] = True
+    """Name of the struct in C++."""
+    backends: ClassVar[tuple[str, ...]] = ("cpp", "numba")
+    """Which backends can run it; "auto" is the first."""
+    has_energy: bool = True
+    functions: Functions
+    """U and its gradient in plain Python."""
     dim: int
     _arguments: tuple[str, ...]
     _parameters: FloatArray
@@ -97,6 +101,10 @@ class Potential:
         """Where particles start when no `initial` is given, shape (dim,) (read-only)."""
         return self._default_start
 
+    def addresses(self, dtype: Any) -> dict[str, int]:
+        """Addresses of the functions that the C++ code is to call, for potentials that are compiled elsewhere."""
+        return {}
+
     def energy(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
         """Return U(x), in single precision for a float32 array and in double precision for everything else.
 
@@ -115,15 +123,17 @@ class Potential:
         TypeError
             x does not hold real numbers.
         ValueError
-            The last axis of x does not have length `dim`.
+            The last axis of x does not have length `dim`, or the potential has no energy.
         """
         from .. import _core
 
+        if not self.has_energy:
+            raise ValueError(f"{self!r} has no energy: only its gradient was given")
         points, parameters = self._prepare(x)
         flat = points.reshape(-1, self.dim)
         if not len(flat):
             return np.empty(points.shape[:-1], points.dtype)
-        return np.asarray(_core.energy(self.kind, self.dim, parameters, flat)).reshape(points.shape[:-1])
+        return np.asarray(_core.energy(self.kind, self.dim, parameters, flat, self.addresses(points.dtype.type))).reshape(points.shape[:-1])
 
     def gradient(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
         """Return ∇U(x), in single precision for a float32 array and in double precision for everything else.
@@ -151,7 +161,7 @@ class Potential:
         flat = points.reshape(-1, self.dim)
         if not len(flat):
             return np.empty_like(points)
-        return np.asarray(_core.gradient(self.kind, self.dim, parameters, flat)).reshape(points.shape)
+        return np.asarray(_core.gradient(self.kind, self.dim, parameters, flat, self.addresses(points.dtype.type))).reshape(points.shape)
 
     def _prepare(self, x: npt.ArrayLike) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """Return the points as a C-contiguous float32 or float64 array, and the parameters in the same precision."""

@@ -1,0 +1,180 @@
+"""Compile the functions of a potential for groups of particles.
+
+The C++ step loop calls them by address (``GroupFunction`` in cpp/kernels/problem.hpp): x and g are (dim, lanes) arrays,
+a particle per lane. A compiled function walks through the lanes a vector at a time; where a function cannot be compiled
+for vectors, because it branches on x, it goes through them one by one.
+"""
+
+from __future__ import annotations
+
+import types as python_types
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numba
+import numpy as np
+from numba import types
+from numba.core.dispatcher import Dispatcher
+from numba.core.errors import NumbaError
+
+from .. import _core
+from . import lane_functions  # noqa: F401  teaches Numba langevin_fast.math
+from .packs import column
+
+if TYPE_CHECKING:
+    from ..potentials.base import Functions
+
+# A function that raises leaves NaN behind, which the loop reports as a divergence of that particle at that step.
+_BODIES = {
+    "gradient": """
+            gradient(column(x, i, lanes, {dim}, {width}), column(g, i, lanes, {dim}, {width}), parameters)
+""",
+    "energy": """
+            column(u, i, lanes, 1, {width})[0] = energy(column(x, i, lanes, {dim}, {width}), parameters)
+""",
+    "energy_gradient": """
+            x_i, g_i = column(x, i, lanes, {dim}, {width}), column(g, i, lanes, {dim}, {width})
+            column(u, i, lanes, 1, {width})[0] = energy_gradient(x_i, g_i, parameters)
+""",
+}
+_FAILED = {
+    "gradient": "column(g, i, lanes, {dim}, {width})[0] = nan",
+    "energy": "column(u, i, lanes, 1, {width})[0] = nan",
+    "energy_gradient": "column(g, i, lanes, {dim}, {width})[0] = nan; column(u, i, lanes, 1, {width})[0] = nan",
+}
+_SOURCE = """
+def group_function(x, g, u, p, lanes):
+    parameters = carray(p, (n_parameters,))
+    for i in range(0, lanes, {width}):
+        {guard}:
+{body}
+        {failed}
+"""
+
+
+class Compiled(NamedTuple):
+    """A function for groups; keeps the machine code alive."""
+
+    address: int
+    code: Any
+    why_scalar: str | None  # what kept it from being compiled for vectors
+
+
+def addresses(
+    functions: Functions, dim: int, n_parameters: int, dtype: Any, *, energy: bool, single: bool
+) -> tuple[dict[str, int], list[Compiled]]:
+    """The addresses that ``_core`` wants, and what must be kept alive while they are used.
+
+    Parameters
+    ----------
+    functions : Functions
+        The potential in plain Python.
+    dim, n_parameters : int
+        Lengths of x and p.
+    dtype : type
+        numpy.float64 or numpy.float32.
+    energy : bool
+        Whether energies are wanted too.
+    single : bool
+        Whether there may be a group of one particle.
+
+    Raises
+    ------
+    TypeError
+        If Numba cannot compile a function; the message is Numba's.
+    """
+    wanted = ["gradient", "energy", "energy_gradient"] if energy else ["gradient"]
+    result, kept = {}, []
+    for which in wanted:
+        for prefix, width in (("", vector_lanes(dtype)), ("single_", 1)):
+            if prefix and not single:
+                continue
+            compiled = compile_group(functions, which, dim, n_parameters, np.dtype(dtype).name, width)
+            result[prefix + which] = compiled.address
+            kept.append(compiled)
+    return result, kept
+
+
+def vector_lanes(dtype: Any) -> int:
+    """How many numbers one vector of the current instruction-set level holds."""
+    level = next(level for level in _core.isa_levels() if level["name"] == _core.isa())
+    return int(level["vector_bytes"]) // np.dtype(dtype).itemsize
+
+
+@lru_cache(maxsize=1024)
+def compile_group(
+    functions: Functions, which: str, dim: int, n_parameters: int, dtype: str, width: int
+) -> Compiled:
+    """One function of a potential, for lanes taken `width` at a time (or singly, where that is impossible)."""
+    try:
+        return _compile(functions, which, dim, n_parameters, dtype, width)
+    except NumbaError as error:
+        reason = str(error)
+        if width == 1:
+            raise TypeError(f"Numba cannot compile the {which.replace('_', ' and ')}: {error}") from None
+    narrow = compile_group(functions, which, dim, n_parameters, dtype, 1)
+    return narrow._replace(why_scalar=reason)
+
+
+def _compile(
+    functions: Functions, which: str, dim: int, n_parameters: int, dtype: str, width: int
+) -> Compiled:
+    guarded = width == 1  # only there can a function raise depending on x
+    names = {"column": column, "carray": numba.carray, "nan": np.nan, "n_parameters": n_parameters}
+    names[which] = _dispatcher(functions, which)
+    shape = {"dim": dim, "width": width}
+    source = _SOURCE.format(
+        guard="try" if guarded else "if True",
+        body=_BODIES[which].format(**shape).strip("\n"),
+        failed=f"except Exception:\n            {_FAILED[which].format(**shape)}" if guarded else "",
+        **shape,
+    )
+    exec(source, names)
+    real = types.CPointer(types.float64 if dtype == "float64" else types.float32)
+    code = numba.cfunc(types.void(real, real, real, real, types.int64), error_model="numpy")(names["group_function"])
+    return Compiled(code.address, code, None)
+
+
+@lru_cache(maxsize=1024)
+def _dispatcher(functions: Functions, which: str) -> Dispatcher:
+    function = getattr(functions, which)
+    if function is not None:
+        return _jit(function)
+    energy, gradient = _dispatcher(functions, "energy"), _dispatcher(functions, "gradient")
+
+    @_OPTIONS
+    def energy_gradient(x, g, p):  # type: ignore[no-untyped-def]
+        gradient(x, g, p)
+        return energy(x, p)
+
+    return energy_gradient
+
+
+# Division by zero gives infinity, as in the C++ potentials. Inlining is left to LLVM for large functions only.
+_OPTIONS = numba.njit(forceinline=True, error_model="numpy")
+
+
+def _jit(function: Callable) -> Dispatcher:
+    """The function, and the plain Python functions that it calls, for Numba."""
+    if isinstance(function, Dispatcher):
+        function = function.py_func
+    return _OPTIONS(rebuilt(function, _jit_helper))
+
+
+def _jit_helper(value: Any) -> Any:
+    plain = isinstance(value, python_types.FunctionType) and value not in lane_functions.KNOWN
+    return _jit(value) if plain else value
+
+
+def rebuilt(function: Callable, replace: Callable[[Any], Any]) -> Callable:
+    """A copy of a Python function that sees ``replace(value)`` in place of each global and closure variable it uses."""
+    used = function.__code__.co_names
+    globals_ = {**function.__globals__}
+    for name in used:
+        if name in globals_ and globals_[name] is not function:
+            globals_[name] = replace(globals_[name])
+    cells = tuple(python_types.CellType(replace(cell.cell_contents)) for cell in function.__closure__ or ())
+    copy = python_types.FunctionType(function.__code__, globals_, function.__name__, function.__defaults__, cells)
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy

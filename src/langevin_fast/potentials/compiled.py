@@ -1,0 +1,35 @@
+"""What potentials written in Python have in common: Numba compiles them for the C++ loop."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .base import Functions, Potential
+
+
+class FunctionPotential(Potential):
+    """A potential whose functions are plain Python.
+
+    A subclass passes ``functions`` (a :class:`Functions`) among the state.
+    """
+
+    kind: ClassVar[str] = "GroupFunctions"
+    backends: ClassVar[tuple[str, ...]] = ("numba",)
+    functions: Functions
+
+    @property
+    def has_energy(self) -> bool:  # type: ignore[override]
+        """Whether U is known, and not only its gradient."""
+        return self.functions.energy is not None
+
+    def addresses(self, dtype: Any) -> dict[str, int]:
+        """See :meth:`Potential.addresses`; compiles at the first call."""
+        from ..jit import groups
+
+        table, keep = groups.addresses(
+            self.functions, self.dim, len(self.parameters), dtype, energy=self.has_energy, single=False
+        )
+        self.__dict__.setdefault("_code", {})[np.dtype(dtype).name] = keep
+        return table
