@@ -110,7 +110,7 @@ def make(k: Constants, ops: Primitives) -> SimpleNamespace:
     function = ops.compile
     # Typed, so that nothing is computed in a wider type.
     zero, half, one, two = k.real(0), k.real(0.5), k.real(1), k.real(2)
-    infinity, nan = k.real(np.inf), k.real(np.nan)
+    infinity, minus_infinity, nan = k.real(np.inf), k.real(-np.inf), k.real(np.nan)
     word_one, word_two = k.word(1), k.word(2)
     sign_bit = k.word(1 << (8 * k.word().itemsize - 1))
     magnitude_bits = k.word((1 << (8 * k.word().itemsize - 1)) - 1)
@@ -157,8 +157,8 @@ def make(k: Constants, ops: Primitives) -> SimpleNamespace:
 
     @function
     def log(x):  # type: ignore[no-untyped-def]
-        r = natural_log(x)
-        r = select(x < smallest, select(x < zero, nan, -infinity), r)
+        r = select(x < smallest, minus_infinity, natural_log(x))
+        r = select(x < zero, nan, r)
         return select(x < infinity, r, x)
 
     @function

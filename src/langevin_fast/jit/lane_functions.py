@@ -17,7 +17,7 @@ from numba.extending import overload
 from .. import math as lf_math
 from ..elementary import CONSTANTS, Primitives, make
 from . import packs
-from .packs import PackType, lane, number_of_pack, pack_of_number, with_lane
+from .packs import MaskType, PackType, lane, number_of_pack, pack_of_number, with_lane
 
 _JIT = njit(forceinline=True, error_model="numpy")
 
@@ -95,14 +95,14 @@ def _teach(name: str) -> None:
         return None
 
     def three(condition: Any, x: Any, y: Any) -> Any:
-        if _real_pack((x, y)) is not None:
+        if _real_pack((x, y)) is not None or isinstance(condition, MaskType):
             select = packs.select
             return lambda condition, x, y: select(condition, x, y)
         return None
 
     typed = {1: one, 2: two, 3: three}[n]
     for function in (getattr(lf_math, name), *_ALIASES[name]):
-        overload(function, jit_options={"forceinline": True, "error_model": "numpy"}, inline="never", strict=False)(typed)
+        overload(function, jit_options={"forceinline": True, "error_model": "numpy"}, strict=False)(typed)
 
 
 def _teach_numbers(name: str) -> None:

@@ -42,11 +42,21 @@ class PackType(types.Type):
         return self if _is_number(other) else None
 
 
+class MaskType(PackType):
+    """Truth values that a comparison of packs of `real` gave."""
+
+    def __init__(self, real: types.Type, lanes: int) -> None:
+        self.real = real
+        super().__init__(types.boolean, lanes)
+        self.name = f"Mask({real}, {lanes})"
+
+
 def _is_number(t: types.Type) -> bool:
     return isinstance(t, (types.Integer, types.Float, types.IntegerLiteral, types.Boolean))
 
 
 @register_model(PackType)
+@register_model(MaskType)
 class _PackModel(models.PrimitiveModel):
     def __init__(self, dmm: Any, fe_type: PackType) -> None:
         super().__init__(dmm, fe_type, _llvm_type(fe_type))
@@ -103,7 +113,7 @@ def _is_mask(pack: PackType) -> bool:
 
 
 def mask_of(pack: PackType) -> types.Type:
-    return types.boolean if pack.lanes == 1 else PackType(types.boolean, pack.lanes)
+    return types.boolean if pack.lanes == 1 else MaskType(pack.element, pack.lanes)
 
 
 def _define(function: Callable, allowed: Callable, result: Callable, lower: Callable, n: int) -> None:
@@ -256,6 +266,8 @@ def real(typingctx: Any, word: Any) -> Any:
 @intrinsic
 def select(typingctx: Any, mask: Any, a: Any, b: Any) -> Any:
     pack = pack_of((a, b))
+    if pack is None and isinstance(mask, MaskType) and _is_number(a) and _is_number(b):
+        pack = PackType(mask.real, mask.lanes)
     if pack is None:
         return None
     lanes_agree = mask == types.boolean or (isinstance(mask, PackType) and mask.lanes == pack.lanes)
@@ -264,8 +276,6 @@ def select(typingctx: Any, mask: Any, a: Any, b: Any) -> Any:
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         condition, yes, no = args
-        if mask == types.boolean:
-            condition = context.cast(builder, condition, types.boolean, types.boolean)
         return builder.select(condition, yes, no)
 
     return pack(mask, pack, pack), codegen
