@@ -16,8 +16,9 @@ KERNELS = Path(__file__).parents[1] / "cpp" / "kernels" / "kernels.cpp"
 # From the leaves up. A module imports from lines above its own only; a folder is one room (see ROOMS).
 LAYERS = (
     {"_version", "_core", "errors", "memory"},
-    {"checks"},
-    {"noise", "progress"},
+    {"checks", "elementary"},
+    {"math"},
+    {"noise", "progress", "jit", "symbolic"},
     {"potentials", "schemes"},
     {"backends"},
     {"simulation", "trajectory"},
@@ -29,10 +30,14 @@ LAYERS = (
 )
 
 # Inside a room: who may be imported by the others; the room's __init__ may import all of them.
-ROOMS = {"potentials": {"potentials.base"}, "backends": {"backends.problem"}}
+ROOMS = {
+    "potentials": {"potentials.base", "potentials.compiled"},
+    "backends": {"backends.problem", "backends.cpp"},
+    "jit": {"jit.packs", "jit.lane_functions"},
+}
 
 # Backends are the rooms that will multiply, so what they may use is said once more, name by name.
-BACKENDS_MAY_IMPORT = {"potentials.base", "schemes", "checks", "errors", "noise", "_core"}
+BACKENDS_MAY_IMPORT = {"potentials.base", "schemes", "checks", "errors", "noise", "jit", "jit.groups", "_core"}
 
 
 def module_name(path: Path) -> str:

@@ -15,6 +15,4 @@
   X(LogisticRegression)
 
 // Those whose functions come by address (external.hpp).
-#define LF_EXTERNAL_POTENTIALS(X) \
-  X(GroupFunctions)               \
-  X(PointFunctions)
+#define LF_EXTERNAL_POTENTIALS(X) X(GroupFunctions) X(PointFunctions)

@@ -19,7 +19,7 @@ from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaError
 
 from .. import _core
-from . import lane_functions  # noqa: F401  teaches Numba langevin_fast.math
+from . import lane_functions
 from .packs import column
 
 if TYPE_CHECKING:
@@ -103,9 +103,7 @@ def vector_lanes(dtype: Any) -> int:
 
 
 @lru_cache(maxsize=1024)
-def compile_group(
-    functions: Functions, which: str, dim: int, n_parameters: int, dtype: str, width: int
-) -> Compiled:
+def compile_group(functions: Functions, which: str, dim: int, n_parameters: int, dtype: str, width: int) -> Compiled:
     """One function of a potential, for lanes taken `width` at a time (or singly, where that is impossible)."""
     try:
         return _compile(functions, which, dim, n_parameters, dtype, width)
@@ -117,9 +115,7 @@ def compile_group(
     return narrow._replace(why_scalar=reason)
 
 
-def _compile(
-    functions: Functions, which: str, dim: int, n_parameters: int, dtype: str, width: int
-) -> Compiled:
+def _compile(functions: Functions, which: str, dim: int, n_parameters: int, dtype: str, width: int) -> Compiled:
     guarded = width == 1  # only there can a function raise depending on x
     names = {"column": column, "carray": numba.carray, "nan": np.nan, "n_parameters": n_parameters}
     names[which] = _dispatcher(functions, which)

@@ -24,7 +24,6 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import intrinsic, lower_builtin, lower_cast, models, register_model
 
 
-
 class PackType(types.Type):
     """`lanes` numbers of a Numba type: floats, unsigned integers (their bits) or truth values."""
 
@@ -112,7 +111,7 @@ def _is_mask(pack: PackType) -> bool:
     return isinstance(pack.element, types.Boolean)
 
 
-def mask_of(pack: PackType) -> types.Type:
+def _mask_of(pack: PackType) -> types.Type:
     return types.boolean if pack.lanes == 1 else MaskType(pack.element, pack.lanes)
 
 
@@ -182,7 +181,7 @@ for _function, _symbol in (
         # != is the only one that holds for NaN
         return (builder.fcmp_unordered if symbol == "!=" else builder.fcmp_ordered)(symbol, a, b)
 
-    _define(_function, lambda pack: not _is_mask(pack), mask_of, _compare, 2)
+    _define(_function, lambda pack: not _is_mask(pack), _mask_of, _compare, 2)
 
 _define(operator.neg, _is_real, _same, lambda builder, pack, a: builder.fneg(a), 1)
 _define(operator.pos, _is_real, _same, lambda builder, pack, a: a, 1)
@@ -197,8 +196,6 @@ def _call_llvm(builder: Any, name: str, pack: PackType, *args: Any) -> Any:
         builder.module, ir.FunctionType(kind, [kind] * len(args)), f"llvm.{name}.{suffix}"
     )
     return builder.call(function, args)
-
-
 
 
 # Integer powers are products, by repeated squaring; others are langevin_fast.math.power (lane_functions.py).
@@ -245,6 +242,7 @@ _define(abs, _is_real, _same, lambda builder, pack, a: _call_llvm(builder, "fabs
 
 @intrinsic
 def bits(typingctx: Any, x: Any) -> Any:
+    """A pack's bits, as unsigned integers."""
     unsigned = PackType(types.uint64 if x.element == types.float64 else types.uint32, x.lanes)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -255,6 +253,7 @@ def bits(typingctx: Any, x: Any) -> Any:
 
 @intrinsic
 def real(typingctx: Any, word: Any) -> Any:
+    """The pack with these bits."""
     real = PackType(types.float64 if word.element == types.uint64 else types.float32, word.lanes)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -265,6 +264,7 @@ def real(typingctx: Any, word: Any) -> Any:
 
 @intrinsic
 def select(typingctx: Any, mask: Any, a: Any, b: Any) -> Any:
+    """Lane by lane a where the mask holds, else b."""
     pack = pack_of((a, b))
     if pack is None and isinstance(mask, MaskType) and _is_number(a) and _is_number(b):
         pack = PackType(mask.real, mask.lanes)
@@ -283,6 +283,8 @@ def select(typingctx: Any, mask: Any, a: Any, b: Any) -> Any:
 
 @intrinsic
 def sqrt(typingctx: Any, x: Any) -> Any:
+    """Square roots."""
+
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return _call_llvm(builder, "sqrt", x, *args)
 

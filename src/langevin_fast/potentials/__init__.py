@@ -6,6 +6,7 @@ from .base import Potential
 from .c_function import CFunction
 from .custom import Custom
 from .double_well import DoubleWell
+from .expression import Expression
 from .free import Free
 from .gaussian import Gaussian
 from .gaussian_mixture import GaussianMixture
@@ -41,6 +42,7 @@ __all__ = [
     "CFunction",
     "Custom",
     "DoubleWell",
+    "Expression",
     "Free",
     "Gaussian",
     "GaussianMixture",

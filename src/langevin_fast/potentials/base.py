@@ -133,7 +133,9 @@ class Potential:
         flat = points.reshape(-1, self.dim)
         if not len(flat):
             return np.empty(points.shape[:-1], points.dtype)
-        return np.asarray(_core.energy(self.kind, self.dim, parameters, flat, self.addresses(points.dtype.type))).reshape(points.shape[:-1])
+        return np.asarray(
+            _core.energy(self.kind, self.dim, parameters, flat, self.addresses(points.dtype.type))
+        ).reshape(points.shape[:-1])
 
     def gradient(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
         """Return ∇U(x), in single precision for a float32 array and in double precision for everything else.
@@ -161,7 +163,9 @@ class Potential:
         flat = points.reshape(-1, self.dim)
         if not len(flat):
             return np.empty_like(points)
-        return np.asarray(_core.gradient(self.kind, self.dim, parameters, flat, self.addresses(points.dtype.type))).reshape(points.shape)
+        return np.asarray(
+            _core.gradient(self.kind, self.dim, parameters, flat, self.addresses(points.dtype.type))
+        ).reshape(points.shape)
 
     def _prepare(self, x: npt.ArrayLike) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """Return the points as a C-contiguous float32 or float64 array, and the parameters in the same precision."""

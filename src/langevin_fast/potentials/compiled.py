@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,6 +24,13 @@ class FunctionPotential(Potential):
     def has_energy(self) -> bool:  # type: ignore[override]
         """Whether U is known, and not only its gradient."""
         return self.functions.energy is not None
+
+    @classmethod
+    def _check_parameter_names(cls, names: Iterable[str]) -> None:
+        """See that parameters, which become attributes, hide no other attribute."""
+        for name in names:
+            if name.startswith("_") or hasattr(cls, name) or any(name in c.__annotations__ for c in cls.__mro__[:-1]):
+                raise ValueError(f"{name} cannot be the name of a parameter: potentials have an attribute of that name")
 
     def addresses(self, dtype: Any) -> dict[str, int]:
         """See :meth:`Potential.addresses`; compiles at the first call."""

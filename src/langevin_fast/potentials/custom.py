@@ -81,9 +81,7 @@ class Custom(FunctionPotential):
         dim = checks.integer("dim", dim, minimum=1)
         gradient = _plain("gradient", gradient)
         energy = None if energy is None else _plain("energy", energy)
-        for name in parameters:
-            if hasattr(Custom, name) or name.startswith("_"):
-                raise ValueError(f"{name} cannot be the name of a parameter: potentials have an attribute of that name")
+        self._check_parameter_names(parameters)
         values = {name: checks.finite_array(name, value) for name, value in parameters.items()}
         layout = tuple((name, value.shape) for name, value in values.items())
         functions = _bind(gradient, energy, layout)
@@ -218,8 +216,8 @@ def _check(potential: Custom) -> None:
         checked += _check_at(potential.functions, x, p)
     if not checked:
         raise ValueError(
-            f"energy or gradient is not finite at three points near {checks.shorten(start)}: give start=, a point where "
-            "both are, or check=False"
+            f"energy or gradient is not finite at three points near {checks.shorten(start)}: give start=, a point "
+            "where both are, or check=False"
         )
 
 

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .. import checks
-from .base import Potential, inverse_square
+from .base import Functions, Potential, inverse_square
+
+
+def _gradient(x: Any, g: Any, p: Any) -> None:
+    g[0] = (x[0] * x[0]) * (p[4] * x[0]) - (p[5] * x[0] - p[2])
+    for c in range(1, len(x)):
+        g[c] = p[3] * x[c]
+
+
+def _energy(x: Any, p: Any) -> Any:
+    q = (x[0] * x[0]) * p[1] - 1.0
+    total = 0.0
+    for c in range(1, len(x)):
+        total = total + x[c] * x[c]
+    return (p[0] * (q * q) + p[2] * x[0]) + (0.5 * p[3]) * total
 
 
 class DoubleWell(Potential):
@@ -43,6 +59,7 @@ class DoubleWell(Potential):
     """
 
     kind = "DoubleWell"
+    functions = Functions(_gradient, _energy)
     barrier: float
     width: float
     tilt: float

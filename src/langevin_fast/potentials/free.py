@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .. import checks
-from .base import Potential
+from .base import Functions, Potential
+
+
+def _gradient(x: Any, g: Any, p: Any) -> None:
+    for c in range(len(x)):
+        g[c] = 0.0 * x[c]
+
+
+def _energy(x: Any, p: Any) -> Any:
+    return 0.0 * x[0]
 
 
 class Free(Potential):
@@ -36,6 +47,7 @@ class Free(Potential):
     """
 
     kind = "Free"
+    functions = Functions(_gradient, _energy)
 
     def __init__(self, dim: int = 1) -> None:
         dim = checks.integer("dim", dim, minimum=1)

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from .. import checks
 from ..checks import FloatArray
-from .base import Potential, inverse_covariance
+from .base import Functions, Potential, inverse_covariance
+
+
+def _gradient(x: Any, g: Any, p: Any) -> None:
+    n = len(x)
+    for i in range(n):
+        total = p[n + i * n] * (x[0] - p[0])
+        for j in range(1, n):
+            total = total + p[n + i * n + j] * (x[j] - p[j])
+        g[i] = total
+
+
+def _energy(x: Any, p: Any) -> Any:
+    n = len(x)
+    energy = 0.0
+    for i in range(n):
+        total = p[n + i * n] * (x[0] - p[0])
+        for j in range(1, n):
+            total = total + p[n + i * n + j] * (x[j] - p[j])
+        energy = energy + total * (x[i] - p[i])
+    return 0.5 * energy
 
 
 class Gaussian(Potential):
@@ -41,6 +63,7 @@ class Gaussian(Potential):
     """
 
     kind = "Gaussian"
+    functions = Functions(_gradient, _energy)
     mean: FloatArray
     covariance: FloatArray
 

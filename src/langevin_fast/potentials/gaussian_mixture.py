@@ -2,14 +2,80 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from .. import checks
 from ..checks import FloatArray
-from .base import Potential, inverse_covariance
+from ..math import exp, log, maximum
+from .base import Functions, Potential, inverse_covariance
 
 _LOG_2PI = 1.8378770664093453
+
+
+def _row(x: Any, p: Any, mean: int, matrix: int, i: int) -> Any:
+    """Row i of a matrix times x - mean."""
+    total = p[matrix + i * len(x)] * (x[0] - p[mean])
+    for j in range(1, len(x)):
+        total = total + p[matrix + i * len(x) + j] * (x[j] - p[mean + j])
+    return total
+
+
+def _term(x: Any, p: Any, k: int) -> Any:
+    """The logarithm of Gaussian k with its weight."""
+    n, dim = int(p[0]), len(x)
+    mean, precision = 2 + n + k * dim, 2 + n + n * dim
+    q = 0.0 * x[0]
+    if p[1] != 0.0:
+        q = 0.0
+        for c in range(dim):
+            d = x[c] - p[mean + c]
+            q = q + d * d
+        q = q * p[precision + k]
+    else:
+        q = 0.0
+        for i in range(dim):
+            q = q + _row(x, p, mean, precision + k * dim * dim, i) * (x[i] - p[mean + i])
+    return p[2 + k] - 0.5 * q
+
+
+def _largest(x: Any, p: Any) -> Any:
+    largest = _term(x, p, 0)
+    for k in range(1, int(p[0])):
+        largest = maximum(largest, _term(x, p, k))
+    return largest
+
+
+def _gradient(x: Any, g: Any, p: Any) -> None:
+    n, dim = int(p[0]), len(x)
+    largest = _largest(x, p)
+    total = 0.0
+    for c in range(dim):
+        g[c] = 0.0 * largest
+    for k in range(n):
+        e = exp(_term(x, p, k) - largest)
+        total = total + e
+        mean, precision = 2 + n + k * dim, 2 + n + n * dim
+        if p[1] != 0.0:
+            ep = e * p[precision + k]
+            for c in range(dim):
+                g[c] = g[c] + ep * (x[c] - p[mean + c])
+        else:
+            for c in range(dim):
+                g[c] = g[c] + e * _row(x, p, mean, precision + k * dim * dim, c)
+    inverse = 1.0 / total
+    for c in range(dim):
+        g[c] = g[c] * inverse
+
+
+def _energy(x: Any, p: Any) -> Any:
+    largest = _largest(x, p)
+    total = 0.0
+    for k in range(int(p[0])):
+        total = total + exp(_term(x, p, k) - largest)
+    return -(largest + log(total))
 
 
 class GaussianMixture(Potential):
@@ -44,6 +110,7 @@ class GaussianMixture(Potential):
     """
 
     kind = "GaussianMixture"
+    functions = Functions(_gradient, _energy)
     weights: FloatArray
     means: FloatArray
     covariances: FloatArray

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from .. import checks
 from ..checks import FloatArray
-from .base import Potential
+from .base import Functions, Potential
+
+
+def _gradient(x: Any, g: Any, p: Any) -> None:
+    n = len(x)
+    for c in range(n):
+        g[c] = p[c] * (x[c] - p[n + c])
+
+
+def _energy(x: Any, p: Any) -> Any:
+    n = len(x)
+    total = 0.0
+    for c in range(n):
+        d = x[c] - p[n + c]
+        total = total + (p[c] * d) * d
+    return 0.5 * total
 
 
 class Harmonic(Potential):
@@ -41,6 +58,7 @@ class Harmonic(Potential):
     """
 
     kind = "Harmonic"
+    functions = Functions(_gradient, _energy)
     stiffness: FloatArray
     center: FloatArray
 

@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from .. import checks
 from ..checks import FloatArray
-from .base import Potential
+from .base import Functions, Potential
+
+
+def _gradient(x: Any, g: Any, p: Any) -> None:
+    length = int(p[2])
+    d = x[0] - p[1]
+    ad = p[0] * d
+    g[0] = ad + ad
+    for start in range(1, len(x), length):
+        for i in range(start, start + length):
+            previous = 0 if i == start else i - 1
+            bt = p[3 + i - 1] * (x[i] - x[previous] * x[previous])
+            g[i] = bt + bt
+            g[previous] = g[previous] - 4.0 * (x[previous] * bt)
+
+
+def _energy(x: Any, p: Any) -> Any:
+    length = int(p[2])
+    d = x[0] - p[1]
+    total = (p[0] * d) * d
+    for start in range(1, len(x), length):
+        for i in range(start, start + length):
+            previous = 0 if i == start else i - 1
+            t = x[i] - x[previous] * x[previous]
+            total = total + (p[3 + i - 1] * t) * t
+    return total
 
 
 class HybridRosenbrock(Potential):
@@ -56,6 +83,7 @@ class HybridRosenbrock(Potential):
     """
 
     kind = "HybridRosenbrock"
+    functions = Functions(_gradient, _energy)
     n1: int
     n2: int
     a: float

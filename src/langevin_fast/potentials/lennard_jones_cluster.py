@@ -3,13 +3,52 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import checks
 from ..checks import FloatArray
-from .base import Potential
+from ..math import sqrt, where
+from .base import Functions, Potential
+
+
+def _gradient(x: Any, g: Any, p: Any) -> None:
+    for i in range(0, len(x), 3):
+        length = sqrt((x[i] * x[i] + x[i + 1] * x[i + 1]) + x[i + 2] * x[i + 2])
+        excess = length - p[2]
+        over_length = where(excess > 0.0, (p[3] * excess) / length, 0.0)
+        for c in range(3):
+            g[i + c] = over_length * x[i + c]
+    for i in range(0, len(x), 3):
+        for j in range(i + 3, len(x), 3):
+            dx, dy, dz = x[i] - x[j], x[i + 1] - x[j + 1], x[i + 2] - x[j + 2]
+            inverse = 1.0 / ((dx * dx + dy * dy) + dz * dz)
+            s2 = p[1] * inverse
+            s6 = (s2 * s2) * s2
+            f = ((-6.0 * p[0]) * ((s6 + s6) * s6 - s6)) * inverse
+            fx, fy, fz = f * dx, f * dy, f * dz
+            g[i] = g[i] + fx
+            g[i + 1] = g[i + 1] + fy
+            g[i + 2] = g[i + 2] + fz
+            g[j] = g[j] - fx
+            g[j + 1] = g[j + 1] - fy
+            g[j + 2] = g[j + 2] - fz
+
+
+def _energy(x: Any, p: Any) -> Any:
+    pairs, wall = 0.0, 0.0
+    for i in range(0, len(x), 3):
+        excess = sqrt((x[i] * x[i] + x[i + 1] * x[i + 1]) + x[i + 2] * x[i + 2]) - p[2]
+        wall = wall + where(excess > 0.0, (p[3] * excess) * excess, 0.0)
+    for i in range(0, len(x), 3):
+        for j in range(i + 3, len(x), 3):
+            dx, dy, dz = x[i] - x[j], x[i + 1] - x[j + 1], x[i + 2] - x[j + 2]
+            s2 = p[1] * (1.0 / ((dx * dx + dy * dy) + dz * dz))
+            s6 = (s2 * s2) * s2
+            pairs = pairs + (s6 * s6 - s6)
+    return p[0] * pairs + 0.5 * wall
 
 
 class LennardJonesCluster(Potential):
@@ -65,6 +104,7 @@ class LennardJonesCluster(Potential):
     """
 
     kind = "LennardJonesCluster"
+    functions = Functions(_gradient, _energy)
     n_atoms: int
     epsilon: float
     sigma: float

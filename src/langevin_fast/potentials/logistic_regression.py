@@ -2,14 +2,63 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from .. import checks
 from ..checks import FloatArray
-from .base import Potential, inverse_square
+from ..math import exp, log, maximum, where
+from .base import Functions, Potential, inverse_square
 
 _LOG_2 = 0.6931471805599453
+
+
+def _product(x: Any, p: Any, row: int) -> Any:
+    """One row of X times beta."""
+    total = p[row] * x[0]
+    for c in range(1, len(x)):
+        total = total + p[row + c] * x[c]
+    return total
+
+
+def _residual(z: Any, label: Any) -> Any:
+    positive = z > 0.0
+    e = exp(where(positive, -z, z))
+    return where(positive, 1.0, e) / (1.0 + e) - label
+
+
+def _surprise(z: Any, label: Any) -> Any:
+    """Minus the log likelihood of an observation."""
+    return (maximum(z, 0.0) + log(1.0 + exp(where(z > 0.0, -z, z)))) - label * z
+
+
+def _gradient(x: Any, g: Any, p: Any) -> None:
+    n, dim = int(p[1]), len(x)
+    labels = 2 + n * dim
+    for c in range(dim):
+        g[c] = p[0] * x[c]
+    for i in range(0, n, 4):
+        r0 = 2 + i * dim
+        r1, r2, r3 = r0 + dim, r0 + 2 * dim, r0 + 3 * dim
+        z0 = _residual(_product(x, p, r0), p[labels + i])
+        z1 = _residual(_product(x, p, r1), p[labels + i + 1])
+        z2 = _residual(_product(x, p, r2), p[labels + i + 2])
+        z3 = _residual(_product(x, p, r3), p[labels + i + 3])
+        for c in range(dim):
+            g[c] = g[c] + ((z0 * p[r0 + c] + z1 * p[r1 + c]) + (z2 * p[r2 + c] + z3 * p[r3 + c]))
+
+
+def _energy(x: Any, p: Any) -> Any:
+    n, dim = int(p[1]), len(x)
+    labels = 2 + n * dim
+    squares, total = 0.0, 0.0
+    for c in range(dim):
+        squares = squares + (p[0] * x[c]) * x[c]
+    for i in range(n):
+        total = total + _surprise(_product(x, p, 2 + i * dim), p[labels + i])
+    return (total - p[labels + n]) + 0.5 * squares
 
 
 class LogisticRegression(Potential):
@@ -48,6 +97,7 @@ class LogisticRegression(Potential):
     """
 
     kind = "LogisticRegression"
+    functions = Functions(_gradient, _energy)
     X: FloatArray
     y: FloatArray
     prior_scale: float

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .. import checks
-from .base import Potential
+from ..math import exp
+from .base import Functions, Potential
 
 # one column per term: A, a, b, c, X, Y
 _HEIGHT = (-200.0, -100.0, -170.0, 15.0)
@@ -12,6 +15,28 @@ _XY = (0.0, 0.0, 11.0, 0.6)
 _YY = (-10.0, -10.0, -6.5, 0.7)
 _X = (1.0, 0.0, -0.5, -1.0)
 _Y = (0.0, 0.5, 1.5, 1.0)
+
+
+def _gradient(x: Any, g: Any, p: Any) -> None:
+    gx, gy = 0.0, 0.0
+    for k in range(4):
+        a, b, c = p[4 + k], p[8 + k], p[12 + k]
+        dx, dy = x[0] - p[16 + k], x[1] - p[20 + k]
+        ax, bx, cy = a * dx, b * dx, c * dy
+        term = p[k] * exp(ax * dx + (bx + cy) * dy)
+        gx = gx + term * ((ax + ax) + b * dy)
+        gy = gy + term * (bx + (cy + cy))
+    g[0] = gx
+    g[1] = gy
+
+
+def _energy(x: Any, p: Any) -> Any:
+    total = 0.0
+    for k in range(4):
+        a, b, c = p[4 + k], p[8 + k], p[12 + k]
+        dx, dy = x[0] - p[16 + k], x[1] - p[20 + k]
+        total = total + p[k] * exp((a * dx) * dx + (b * dx + c * dy) * dy)
+    return total
 
 
 class MullerBrown(Potential):
@@ -52,6 +77,7 @@ class MullerBrown(Potential):
     """
 
     kind = "MullerBrown"
+    functions = Functions(_gradient, _energy)
     scale: float
 
     def __init__(self, scale: float = 1.0) -> None:

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .. import checks
-from .base import Potential, inverse_square
+from ..math import exp
+from .base import Functions, Potential, inverse_square
+
+
+def _gradient(x: Any, g: Any, p: Any) -> None:
+    scale = exp(-x[0])
+    squares = 0.0
+    for c in range(1, len(x)):
+        squares = squares + x[c] * x[c]
+        g[c] = x[c] * scale
+    g[0] = (p[0] * x[0] - 0.5 * (squares * scale)) + p[1]
+
+
+def _energy(x: Any, p: Any) -> Any:
+    scale = exp(-x[0])
+    squares = 0.0
+    for c in range(1, len(x)):
+        squares = squares + x[c] * x[c]
+    return (0.5 * ((p[0] * x[0]) * x[0]) + 0.5 * (squares * scale)) + p[1] * x[0]
 
 
 class NealFunnel(Potential):
@@ -45,6 +65,7 @@ class NealFunnel(Potential):
     """
 
     kind = "NealFunnel"
+    functions = Functions(_gradient, _energy)
     sigma: float
 
     def __init__(self, dim: int, sigma: float = 3.0) -> None:

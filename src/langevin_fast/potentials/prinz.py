@@ -2,7 +2,33 @@
 
 from __future__ import annotations
 
-from .base import Potential
+from typing import Any
+
+from ..math import exp
+from .base import Functions, Potential
+
+
+def _gradient(x: Any, g: Any, p: Any) -> None:
+    u = x[0]
+    left, right = u - 0.5, u + 0.5
+    e1 = exp(-80.0 * (u * u))
+    e2 = exp(-80.0 * (left * left))
+    e3 = exp(-40.0 * (right * right))
+    u2 = u * u
+    u4 = u2 * u2
+    wells = (128.0 * (u * e1) + 32.0 * (left * e2)) + 40.0 * (right * e3)
+    g[0] = 4.0 * (8.0 * ((u4 * u2) * u) - wells)
+
+
+def _energy(x: Any, p: Any) -> Any:
+    u = x[0]
+    left, right = u - 0.5, u + 0.5
+    e1 = exp(-80.0 * (u * u))
+    e2 = exp(-80.0 * (left * left))
+    e3 = exp(-40.0 * (right * right))
+    u2 = u * u
+    u4 = u2 * u2
+    return 4.0 * (u4 * u4 + ((0.8 * e1 + 0.2 * e2) + 0.5 * e3))
 
 
 class Prinz(Potential):
@@ -30,6 +56,7 @@ class Prinz(Potential):
     """
 
     kind = "Prinz"
+    functions = Functions(_gradient, _energy)
 
     def __init__(self) -> None:
         super().__init__(dim=1, parameters=[], default_start=[0.269149351319], arguments={})

@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .. import checks
-from .base import Potential, inverse_square
+from ..math import sqrt, where
+from .base import Functions, Potential, inverse_square
+
+
+def _length(x: Any) -> Any:
+    squares = x[0] * x[0]
+    for c in range(1, len(x)):
+        squares = squares + x[c] * x[c]
+    return sqrt(squares)
+
+
+def _gradient(x: Any, g: Any, p: Any) -> None:
+    length = _length(x)
+    over_length = where(length == 0.0, 0.0, (p[1] * (length - p[0])) / length)
+    for c in range(len(x)):
+        g[c] = over_length * x[c]
+
+
+def _energy(x: Any, p: Any) -> Any:
+    excess = _length(x) - p[0]
+    return 0.5 * ((p[1] * excess) * excess)
 
 
 class Ring(Potential):
@@ -41,6 +63,7 @@ class Ring(Potential):
     """
 
     kind = "Ring"
+    functions = Functions(_gradient, _energy)
     radius: float
     width: float
 

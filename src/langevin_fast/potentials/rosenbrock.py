@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .. import checks
-from .base import Potential
+from .base import Functions, Potential
+
+
+def _gradient(x: Any, g: Any, p: Any) -> None:
+    d = x[0] - p[1]
+    t = x[1] - x[0] * x[0]
+    sd, bt = p[0] * d, p[2] * t
+    g[0] = (sd + sd) - 4.0 * (x[0] * bt)
+    g[1] = bt + bt
+
+
+def _energy(x: Any, p: Any) -> Any:
+    d = x[0] - p[1]
+    t = x[1] - x[0] * x[0]
+    return (p[0] * d) * d + (p[2] * t) * t
 
 
 class Rosenbrock(Potential):
@@ -44,6 +60,7 @@ class Rosenbrock(Potential):
     """
 
     kind = "Rosenbrock"
+    functions = Functions(_gradient, _energy)
     a: float
     b: float
     scale: float
