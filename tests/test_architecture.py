@@ -31,7 +31,7 @@ LAYERS = (
 
 # Inside a room: who may be imported by the others; the room's __init__ may import all of them.
 ROOMS = {
-    "potentials": {"potentials.base", "potentials.compiled"},
+    "potentials": {"potentials.base", "potentials.batch", "potentials.compiled"},
     "backends": {"backends.problem", "backends.cpp"},
     "jit": {"jit.packs", "jit.lane_functions"},
 }

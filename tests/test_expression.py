@@ -192,7 +192,7 @@ def test_wrong_values():
     with pytest.raises(TypeError, match="expression must be a string or a SymPy expression"):
         Expression(3, variables="x")
     for formula in ("log(x)", "1/x", "sqrt(x)", "acosh(x)"):
-        with pytest.raises(ValueError, match="not finite at \\[0.0\\]; give start="):
+        with pytest.raises(ValueError, match=r"not finite at \[0.0\]; give start="):
             Expression(formula, variables="x")
 
 
@@ -203,7 +203,7 @@ def test_sympy_expressions():
     with pytest.raises(ValueError, match="no compiled form of besselj"):
         Expression(sympy.besselj(0, x), variables="x")
     for jumps in (sympy.floor(x), sympy.sign(x)):
-        with pytest.raises(ValueError, match="its gradient has .*: does the energy jump"):
+        with pytest.raises(ValueError, match=r"its gradient has .*: does the energy jump"):
             Expression(jumps, variables="x")
     with pytest.raises(ValueError, match="names 'k'"):
         Expression(k * x, variables="x")

@@ -308,6 +308,101 @@ void run(const std::string& kind, const Addresses& functions, const Array<Real>&
   if (!finished) throw py::error_already_set();
 }
 
+// --- the coupled loop
+// ---------------------------------------------------------------------------------------------
+
+template <class Real>
+lf::Coefficient<Real> whole_coefficient(const py::handle& object, int64_t n, std::vector<Array<Real>>& keep) {
+  if (!py::isinstance<Array<Real>>(object)) throw py::type_error("a coefficient has the wrong type or layout");
+  keep.push_back(py::reinterpret_borrow<Array<Real>>(object));
+  const Array<Real>& a = keep.back();
+  if (a.size() != 1 && a.size() != n) throw py::value_error("a coefficient must have 1 or n x dim values");
+  return {a.data(), 0, a.size() == 1 && n != 1 ? 0 : 1};
+}
+
+// `program` is a list of (letter, coefficients).
+template <class Real>
+void update(const py::list& program, const Array<Real>& x_in, const py::object& v_in, const py::object& g,
+            const py::object& xi, const py::object& next_xi, const py::object& x_out, const py::object& v_out) {
+  if (x_in.ndim() != 2) throw py::value_error("x_in must have the shape (n, dim)");
+  const int64_t n = x_in.shape(0), dim = x_in.shape(1);
+  std::vector<lf::Instruction<Real>> instructions;
+  std::vector<Array<Real>> keep;
+  for (const py::handle item : program) {
+    const auto entry = py::cast<py::tuple>(item);
+    lf::Instruction<Real> instruction{operation(py::cast<char>(entry[0])), 0, {}};
+    int k = 0;
+    for (const py::handle c : py::cast<py::tuple>(entry[1])) {
+      if (k == lf::kMaxCoefficients) throw py::value_error("an operation has too many coefficients");
+      instruction.coefficients[k++] = whole_coefficient<Real>(c, n * dim, keep);
+    }
+    instructions.push_back(instruction);
+  }
+  const lf::Update<Real> u{n * dim,
+                           instructions.data(),
+                           static_cast<int>(instructions.size()),
+                           x_in.data(),
+                           input_or_null<Real>(v_in, "v_in", {n, dim}),
+                           input_or_null<Real>(g, "g", {n, dim}),
+                           input_or_null<Real>(xi, "xi", {n, dim}),
+                           input_or_null<Real>(next_xi, "next_xi", {n, dim}),
+                           output_or_null<Real>(x_out, "x_out", {n, dim}),
+                           output_or_null<Real>(v_out, "v_out", {n, dim})};
+  const auto& kernels = lf::kernels_of<Real>(level());
+  py::gil_scoped_release release;
+  kernels.update(u);
+}
+
+template <class Real>
+void metropolis(const py::tuple& coefficients, const Array<Real>& old_x, const Array<Real>& old_g,
+                const Array<Real>& old_energy, const Array<Real>& uniforms, Array<Real>& x, Array<Real>& g,
+                Array<Real>& energy, Array<int64_t>& accepted) {
+  if (x.ndim() != 2) throw py::value_error("x must have the shape (n, dim)");
+  const int64_t n = x.shape(0), dim = x.shape(1);
+  require_shape(old_x, "old_x", {n, dim});
+  require_shape(old_g, "old_g", {n, dim});
+  require_shape(g, "g", {n, dim});
+  require_shape(old_energy, "old_energy", {n});
+  require_shape(energy, "energy", {n});
+  require_shape(uniforms, "uniforms", {n});
+  require_shape(accepted, "accepted", {n});
+  lf::Metropolis<Real> m{n,
+                         static_cast<int>(dim),
+                         {},
+                         old_x.data(),
+                         old_g.data(),
+                         old_energy.data(),
+                         uniforms.data(),
+                         x.mutable_data(),
+                         g.mutable_data(),
+                         energy.mutable_data(),
+                         accepted.mutable_data()};
+  std::vector<Array<Real>> keep;
+  if (coefficients.size() != 3) throw py::value_error("a Metropolis test has three coefficients");
+  for (int k = 0; k < 3; ++k) m.coefficients[k] = whole_coefficient<Real>(coefficients[k], n * dim, keep);
+  const auto& kernels = lf::kernels_of<Real>(level());
+  py::gil_scoped_release release;
+  kernels.metropolis(m);
+}
+
+template <class Real>
+bool all_finite(const Array<Real>& x) {
+  return lf::kernels_of<Real>(level()).all_finite(x.data(), x.size());
+}
+
+// Numbers `start` ... of every particle's stream into `out`, (rows, n, dim).
+template <class Real>
+void draw_crowd(Array<Real>& out, bool uniform, uint64_t seed, const Array<uint64_t>& particles, int tag,
+                uint64_t start) {
+  if (out.ndim() != 3) throw py::value_error("out must have the shape (rows, n, dim)");
+  require_shape(particles, "particles", {out.shape(1)});
+  Real* to = out.mutable_data();
+  const int dim = static_cast<int>(out.shape(2));
+  const auto& kernels = lf::kernels_of<Real>(level());
+  py::gil_scoped_release release;
+  kernels.draw_crowd(to, uniform, seed, particles.data(), particles.size(), dim, tag, start, out.shape(0) * dim);
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_core, m) {
@@ -363,6 +458,22 @@ PYBIND11_MODULE(_core, m) {
   LF_FOR_BOTH("function", LF_FUNCTION)
   LF_FOR_BOTH("run", LF_RUN)
   LF_FOR_BOTH("draw_rows", LF_DRAW_ROWS)
+#define LF_UPDATE(Real)                                                                                         \
+  &update<Real>, py::arg("program"), py::arg("x_in").noconvert(), py::arg("v_in"), py::arg("g"), py::arg("xi"), \
+      py::arg("next_xi"), py::arg("x_out"), py::arg("v_out")
+#define LF_METROPOLIS(Real)                                                                             \
+  &metropolis<Real>, py::kw_only(), py::arg("coefficients"), py::arg("old_x").noconvert(),              \
+      py::arg("old_g").noconvert(), py::arg("old_energy").noconvert(), py::arg("uniforms").noconvert(), \
+      py::arg("x").noconvert(), py::arg("g").noconvert(), py::arg("energy").noconvert(),                \
+      py::arg("accepted").noconvert()
+#define LF_ALL_FINITE(Real) &all_finite<Real>, py::arg("x").noconvert()
+#define LF_DRAW_CROWD(Real)                                                                          \
+  &draw_crowd<Real>, py::kw_only(), py::arg("out").noconvert(), py::arg("uniform"), py::arg("seed"), \
+      py::arg("particles").noconvert(), py::arg("tag"), py::arg("start")
+  LF_FOR_BOTH("update", LF_UPDATE)
+  LF_FOR_BOTH("metropolis", LF_METROPOLIS)
+  LF_FOR_BOTH("all_finite", LF_ALL_FINITE)
+  LF_FOR_BOTH("draw_crowd", LF_DRAW_CROWD)
 
   m.def("log", [](const Array<double>& x) { return function<double>("log", x); });
   m.def("exp", [](const Array<double>& x) { return function<double>("exp", x); });

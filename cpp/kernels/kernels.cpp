@@ -20,6 +20,14 @@
 #include "block.hpp"
 
 namespace lf::LF_ISA {
+
+// coupled.cpp
+void update(const Update<LF_REAL>& u);
+void metropolis(const Metropolis<LF_REAL>& m);
+bool all_finite(const LF_REAL* x, int64_t n);
+void draw_crowd(LF_REAL* out, bool uniform, uint64_t seed, const uint64_t* particles, int64_t n, int dim, int tag,
+                uint64_t start, int64_t count);
+
 // Unnamed, because the objects of both precisions define these names, each for its own Real.
 namespace {
 
@@ -246,7 +254,8 @@ namespace lf {
 extern const Kernels<LF_REAL> LF_SYMBOL;
 const Kernels<LF_REAL> LF_SYMBOL = {
     LF_STRING(LF_ISA),         LF_ISA::kVectorBytes, &LF_ISA::block_count, &LF_ISA::workspace_bytes, &LF_ISA::run_block,
-    &LF_ISA::evaluation_bytes, &LF_ISA::evaluate,    &LF_ISA::draw,        &LF_ISA::draw_rows,       &LF_ISA::function,
+    &LF_ISA::evaluation_bytes, &LF_ISA::evaluate,    &LF_ISA::draw,        &LF_ISA::draw_rows,       &LF_ISA::update,
+    &LF_ISA::metropolis,       &LF_ISA::all_finite,  &LF_ISA::draw_crowd,  &LF_ISA::function,
 };
 
 }  // namespace lf

@@ -99,6 +99,28 @@ struct Evaluation {
   Real* gradient;  // or null
 };
 
+// One pass of the coupled loop over n = particles x dim elements. Coefficients are one number (component_stride 0) or
+// an array of n (1). What the operations do not use or change may be null; outputs may be the inputs.
+template <class Real>
+struct Update {
+  int64_t n;
+  const Instruction<Real>* program;
+  int n_instructions;
+  const Real *x_in, *v_in, *g, *xi, *next_xi;
+  Real *x_out, *v_out;
+};
+
+// Its Metropolis test; the arrays without "old_" hold the proposal, and then what stays.
+template <class Real>
+struct Metropolis {
+  int64_t n;
+  int dim;
+  Coefficient<Real> coefficients[kMaxCoefficients];  // of n x dim elements
+  const Real *old_x, *old_g, *old_energy, *uniforms;
+  Real *x, *g, *energy;
+  int64_t* accepted;
+};
+
 // What one instruction-set level offers.
 template <class Real>
 struct Kernels {
@@ -111,6 +133,12 @@ struct Kernels {
   void (*evaluate)(const Evaluation<Real>&, void* workspace);
   void (*draw)(Real* out, bool uniform, uint64_t seed, uint64_t particle, int tag, uint64_t start, int64_t count);
   void (*draw_rows)(Real* out, uint64_t seed, const uint64_t* particles, int64_t n, uint64_t start, int64_t count);
+  void (*update)(const Update<Real>&);
+  void (*metropolis)(const Metropolis<Real>&);
+  bool (*all_finite)(const Real* x, int64_t n);
+  // Numbers start .. start + count - 1 of every particle's stream, as (count / dim, n, dim).
+  void (*draw_crowd)(Real* out, bool uniform, uint64_t seed, const uint64_t* particles, int64_t n, int dim, int tag,
+                     uint64_t start, int64_t count);
   // Elementary functions by number (see kFunctionNames), for tests and for the coefficients computed in Python.
   void (*function)(int which, const Real* x, Real* out, int64_t n);
 };

@@ -101,6 +101,11 @@ def sample(
             raise
         except KeyboardInterrupt:
             raise Interrupted(_trajectory(simulation, frames, burn_in)) from None
+        except Exception as error:
+            # From a function of the user's: it reaches them as it is, with the frames so far.
+            error.trajectory = _trajectory(simulation, frames, burn_in)  # type: ignore[attr-defined]
+            error.add_note(f"lf.sample stopped after step {simulation.step}; .trajectory of this error has the frames")
+            raise
     return _trajectory(simulation, frames, burn_in)
 
 

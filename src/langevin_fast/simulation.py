@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import backends, checks
-from .backends.problem import Frames, Problem, State
+from .backends.problem import Frames, Problem, State, StoppedError
 from .errors import DivergenceError
 from .memory import check_memory
 from .noise import PRECISIONS, draw
@@ -237,7 +237,16 @@ class Simulation:
         while self.step < end:
             chunk = min(end - self.step, self._chunk_steps())
             started = time.perf_counter()
-            state = self._make_steps(chunk, frames)
+            stopped = None
+            try:
+                state = self._make_steps(chunk, frames)
+            except StoppedError as stop:
+                stopped = stop
+            if stopped is not None:
+                if (stopped.state.diverged >= 0).any() and self._on_divergence == "raise":
+                    self._raise_divergence(stopped.state.diverged, frames)
+                self._state = stopped.state
+                raise stopped.error
             elapsed = time.perf_counter() - started
             if self._on_divergence == "raise" and (state.diverged >= 0).any():
                 self._raise_divergence(state.diverged, frames)

@@ -13,7 +13,7 @@ from .problem import Problem, State
 __all__ = ["NAMES", "Problem", "State", "available", "choose", "explain_backend"]
 
 # Each is a module of this package with a function `advance`; one that may be missing something has `check_available`.
-NAMES = ("cpp", "numba")
+NAMES = ("cpp", "numba", "batch")
 
 _WHAT = {
     "cpp": "the compiled kernels: built-in potentials and C functions",

@@ -53,6 +53,23 @@ class State:
                 array.flags.writeable = False
 
 
+class StoppedError(Exception):
+    """A backend was stopped by an error of the user's, between the steps.
+
+    Attributes
+    ----------
+    state : State
+        After the last complete step.
+    error : BaseException
+        What was raised.
+    """
+
+    def __init__(self, state: State, error: BaseException) -> None:
+        self.state = state
+        self.error = error
+        super().__init__(state, error)
+
+
 @dataclass(frozen=True, eq=False)
 class Frames:
     """Arrays that take the frames of a run, and which steps they are.

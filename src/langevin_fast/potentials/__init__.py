@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from .base import Potential
+from .batch import Batch
 from .c_function import CFunction
 from .custom import Custom
 from .double_well import DoubleWell
 from .expression import Expression
 from .free import Free
+from .from_library import from_jax, from_torch
 from .gaussian import Gaussian
 from .gaussian_mixture import GaussianMixture
 from .harmonic import Harmonic
@@ -39,6 +41,7 @@ BUILTIN: tuple[type[Potential], ...] = (
 
 __all__ = [
     "BUILTIN",
+    "Batch",
     "CFunction",
     "Custom",
     "DoubleWell",
@@ -56,4 +59,6 @@ __all__ = [
     "Prinz",
     "Ring",
     "Rosenbrock",
+    "from_jax",
+    "from_torch",
 ]

@@ -1,0 +1,175 @@
+// The coupled loop: one call computes the gradient of all particles, so the updates go through the whole crowd between
+// the calls. Arrays are (n, dim); every operation is the one of the block loop. Compiled as kernels.cpp is.
+#include "../core/streams.hpp"
+#include "../schemes/operations.hpp"
+#include "problem.hpp"
+
+namespace lf::LF_ISA {
+
+using Real = LF_REAL;
+
+namespace {
+
+using Wide = Pack<Real, kWidePack>;
+using Narrow = Pack<Real, 1>;
+
+template <class T>
+LF_INLINE T load(const Real* p) {
+  T r;
+  __builtin_memcpy(&r, p, sizeof(T));
+  return r;
+}
+template <class T>
+LF_INLINE void store(Real* p, const T& value) {
+  __builtin_memcpy(p, &value, sizeof(T));
+}
+
+// The value of a coefficient for elements i, i + 1, ...: one for all, or an array as long as the state.
+template <class T>
+LF_INLINE T coefficient(const Coefficient<Real>& c, int64_t i) {
+  return c.component_stride ? load<T>(c.value + i) : T(*c.value);
+}
+
+template <class T>
+LF_INLINE void update_at(const Update<Real>& u, int64_t i) {
+  T x = load<T>(u.x_in + i), v = u.v_in ? load<T>(u.v_in + i) : T(Real(0));
+  for (int k = 0; k < u.n_instructions; ++k) {
+    const Instruction<Real>& instruction = u.program[k];
+    const T first = coefficient<T>(instruction.coefficients[0], i);
+    const auto second = [&]() LF_INLINED { return coefficient<T>(instruction.coefficients[1], i); };
+    switch (instruction.operation) {
+      case Operation::drift:
+        x = drift(x, v, first);
+        break;
+      case Operation::kick:
+        v = kick(v, load<T>(u.g + i), first);
+        break;
+      case Operation::ornstein_uhlenbeck:
+        v = ornstein_uhlenbeck(v, load<T>(u.xi + i), first, second());
+        break;
+      case Operation::leimkuhler_matthews:
+        x = leimkuhler_matthews(x, load<T>(u.g + i), load<T>(u.xi + i), load<T>(u.next_xi + i), first, second());
+        break;
+      default:  // an Euler-Maruyama step, or a proposal
+        x = euler_maruyama(x, load<T>(u.g + i), load<T>(u.xi + i), first, second());
+        break;
+    }
+  }
+  if (u.x_out) store(u.x_out + i, x);
+  if (u.v_out) store(u.v_out + i, v);
+}
+
+// Component c of particles i, i + 1, ...
+template <class T>
+LF_INLINE T gather(const Real* a, int64_t i, int c, int dim, int valid) {
+  if (dim == 1 && valid == kLanesOf<T>) return load<T>(a + i);
+  T r = T(Real(0));
+  for (int lane = 0; lane < valid; ++lane) reinterpret_cast<Real*>(&r)[lane] = a[(i + lane) * dim + c];
+  return r;
+}
+
+}  // namespace
+
+void update(const Update<Real>& u) {
+  int64_t i = 0;
+  for (; i + kLanesOf<Wide> <= u.n; i += kLanesOf<Wide>) update_at<Wide>(u, i);
+  for (; i < u.n; ++i) update_at<Real>(u, i);
+}
+
+bool all_finite(const Real* x, int64_t n) {
+  Narrow sum = Narrow(Real(0));
+  int64_t i = 0;
+  for (; i + kLanesOf<Narrow> <= n; i += kLanesOf<Narrow>) sum += load<Narrow>(x + i) * Narrow(Real(0));
+  Real rest = 0;
+  for (; i < n; ++i) rest += x[i] * Real(0);
+  for (int lane = 0; lane < kLanesOf<Narrow>; ++lane) rest += reinterpret_cast<const Real*>(&sum)[lane];
+  return rest == Real(0);
+}
+
+// Decides between the old state and the proposal of each particle, and writes the one that stays to both.
+void metropolis(const Metropolis<Real>& m) {
+  const int dim = m.dim;
+  for (int64_t i = 0; i < m.n; i += kLanesOf<Narrow>) {
+    const int valid = m.n - i < kLanesOf<Narrow> ? static_cast<int>(m.n - i) : kLanesOf<Narrow>;
+    const auto at = [&](const Coefficient<Real>& k, int c) LF_INLINED {
+      return k.component_stride ? gather<Narrow>(k.value, i, c, dim, valid) : Narrow(*k.value);
+    };
+    Narrow forward = Narrow(Real(0)), backward = Narrow(Real(0));
+    for (int c = 0; c < dim; ++c) {
+      const Narrow x = gather<Narrow>(m.old_x, i, c, dim, valid), y = gather<Narrow>(m.x, i, c, dim, valid);
+      const Narrow mobility = at(m.coefficients[2], c);
+      forward += squared_noise(x, gather<Narrow>(m.old_g, i, c, dim, valid), y, mobility);
+      backward += squared_noise(y, gather<Narrow>(m.g, i, c, dim, valid), x, mobility);
+    }
+    const Narrow difference = gather<Narrow>(m.energy, i, 0, 1, valid) - gather<Narrow>(m.old_energy, i, 0, 1, valid);
+    const Narrow ratio =
+        log_acceptance(difference, forward, backward, at(m.coefficients[0], 0), at(m.coefficients[1], 0));
+    const Narrow u = gather<Narrow>(m.uniforms, i, 0, 1, valid);
+    // as in the block loop: what is not finite is rejected
+    const auto accept = less(scaled_log<1, 0>(u), ratio) & less(ratio, Narrow(Real(__builtin_inf())));
+    const Narrow accepted = select(accept, Narrow(Real(1)), Narrow(Real(0)));
+    for (int lane = 0; lane < valid; ++lane) {
+      const bool stays = reinterpret_cast<const Real*>(&accepted)[lane] == Real(0);
+      const int64_t j = i + lane;
+      m.accepted[j] += stays ? 0 : 1;
+      if (!stays) continue;
+      m.energy[j] = m.old_energy[j];
+      for (int c = 0; c < dim; ++c) {
+        m.x[j * dim + c] = m.old_x[j * dim + c];
+        m.g[j * dim + c] = m.old_g[j * dim + c];
+      }
+    }
+  }
+}
+
+namespace {
+
+template <class T, Law law>
+void draw_group(Real* out, const PhiloxKey& key, const uint64_t* particles, int valid, int64_t n, int dim, Tag tag,
+                uint64_t start, int64_t count) {
+  uint64_t ids[kLanesOf<T>];
+  for (int lane = 0; lane < kLanesOf<T>; ++lane) ids[lane] = particles[lane < valid ? lane : valid - 1];
+  Lanes<T> lanes;
+  lanes.set(ids);
+  Window<T, law> numbers;
+  T memory[Window<T, law>::kRows];
+  numbers.reset(memory, tag, start + static_cast<uint64_t>(count));
+  for (int64_t row = 0; row < count; ++row) {
+    const T& values = numbers.row(start + static_cast<uint64_t>(row), lanes, key);
+    // out[row / dim][particle][row % dim]
+    Real* to = out + (row / dim) * n * dim + row % dim;
+    if (dim == 1 && valid == kLanesOf<T>) {
+      store(to, values);
+      continue;
+    }
+    const Real* from = reinterpret_cast<const Real*>(&values);
+    for (int lane = 0; lane < valid; ++lane) to[static_cast<int64_t>(lane) * dim] = from[lane];
+  }
+}
+
+template <Law law>
+void draw_crowd_of(Real* out, uint64_t seed, const uint64_t* particles, int64_t n, int dim, int tag, uint64_t start,
+                   int64_t count) {
+  const PhiloxKey key = philox_key(seed);
+  for (int64_t i = 0; i < n;) {
+    const bool wide = n - i >= kLanesOf<Wide>;
+    const int most = wide ? kLanesOf<Wide> : kLanesOf<Narrow>;
+    const int valid = n - i < most ? static_cast<int>(n - i) : most;
+    const auto draw = wide ? &draw_group<Wide, law> : &draw_group<Narrow, law>;
+    draw(out + i * dim, key, particles + i, valid, n, dim, static_cast<Tag>(tag), start, count);
+    i += valid;
+  }
+}
+
+}  // namespace
+
+void draw_crowd(Real* out, bool uniform, uint64_t seed, const uint64_t* particles, int64_t n, int dim, int tag,
+                uint64_t start, int64_t count) {
+  if (uniform) {
+    draw_crowd_of<Law::uniform>(out, seed, particles, n, dim, tag, start, count);
+  } else {
+    draw_crowd_of<Law::normal>(out, seed, particles, n, dim, tag, start, count);
+  }
+}
+
+}  // namespace lf::LF_ISA

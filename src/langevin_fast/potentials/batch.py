@@ -1,0 +1,154 @@
+"""Batch: a potential given by functions of all particles at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import checks
+from .base import Potential
+
+
+class Batch(Potential):
+    """A potential given by Python functions of all particles at once: NumPy, JAX, PyTorch, another program.
+
+    Each step calls the gradient once for the whole crowd; noise, updates and Metropolis tests run in compiled code
+    around the call.
+
+    Parameters
+    ----------
+    gradient : callable
+        Maps positions, an (n, dim) array, to ∇U, (n, dim).
+    energy : callable, optional
+        Maps positions to U, (n,). Without it there are no energies and no MALA.
+    energy_gradient : callable, optional
+        Maps positions to the pair (U, ∇U), where both together cost less; MALA uses it.
+    dim : int
+        Number of components, >= 1.
+    start : (dim,) array, optional
+        Where particles start when no `initial` is given. Default: the origin.
+    arrays : {"numpy", "jax", "torch"}
+        What the functions are given. CPU arrays pass without copies, where the library can share them. Results may be
+        arrays of any of the three, whatever this says.
+
+    Notes
+    -----
+    The functions are given the precision of the run (float32 for single), in read-only NumPy arrays that are valid
+    during the call only. An exception that they raise reaches the caller unchanged, and the simulation then stands at
+    its last complete step.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not what it should be. While running: what a function returns has the wrong shape or type.
+
+    Examples
+    --------
+    >>> Batch(gradient=lambda x: x**3 - x, energy=lambda x: (x**4 / 4 - x**2 / 2).sum(axis=1), dim=2).dim
+    2
+    """
+
+    kind: ClassVar[str] = "Batch"
+    backends: ClassVar[tuple[str, ...]] = ("batch",)
+    _functions: tuple[Callable[..., Any], Callable[..., Any] | None, Callable[..., Any] | None]
+    _give: Callable[[Any], Any]
+
+    def __init__(
+        self,
+        *,
+        gradient: Callable[[Any], Any],
+        energy: Callable[[Any], Any] | None = None,
+        energy_gradient: Callable[[Any], Any] | None = None,
+        dim: int,
+        start: npt.ArrayLike | None = None,
+        arrays: str = "numpy",
+    ) -> None:
+        dim = checks.integer("dim", dim, minimum=1)
+        for name, function in (("gradient", gradient), ("energy", energy), ("energy_gradient", energy_gradient)):
+            if not callable(function) and not (function is None and name != "gradient"):
+                raise TypeError(f"{name} must be callable; got {checks.shorten(function)}")
+        if energy_gradient is not None and energy is None:
+            raise ValueError("energy_gradient needs energy beside it")
+        checks.one_of("arrays", arrays, tuple(_GIVE))
+        super().__init__(
+            dim=dim,
+            parameters=[],
+            default_start=np.zeros(dim) if start is None else checks.finite_array("start", start, shape=(dim,)),
+            arguments={"dim": dim},
+        )
+        self.__dict__.update(_functions=(gradient, energy, energy_gradient), _give=_GIVE[arrays])
+
+    @property
+    def has_energy(self) -> bool:  # type: ignore[override]
+        """Whether U is known, and not only its gradient."""
+        return self._functions[1] is not None
+
+    def energy(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Return U(x); see :meth:`Potential.energy`."""
+        if not self.has_energy:
+            raise ValueError(f"{self!r} has no energy: only its gradient was given")
+        points = self._prepare(x)[0]
+        flat = points.reshape(-1, self.dim)
+        return self.batch_energy(flat).reshape(points.shape[:-1]) if len(flat) else np.empty(points.shape[:-1])
+
+    def gradient(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Return ∇U(x); see :meth:`Potential.gradient`."""
+        points = self._prepare(x)[0]
+        flat = points.reshape(-1, self.dim)
+        return self.batch_gradient(flat).reshape(points.shape) if len(flat) else np.empty_like(points)
+
+    def batch_gradient(self, x: np.ndarray) -> np.ndarray:
+        """∇U at (n, dim) positions, as a NumPy array of their type."""
+        return _array("gradient", self._functions[0](self._give(_read_only(x))), x.shape, x.dtype)
+
+    def batch_energy(self, x: np.ndarray) -> np.ndarray:
+        """U at (n, dim) positions."""
+        return _array("energy", self._functions[1](self._give(_read_only(x))), x.shape[:1], x.dtype)  # type: ignore[misc]
+
+    def batch_energy_gradient(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Both."""
+        both = self._functions[2]
+        if both is None:
+            return self.batch_energy(x), self.batch_gradient(x)
+        pair = both(self._give(_read_only(x)))
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise TypeError(f"energy_gradient must return the pair (energy, gradient); got {checks.shorten(pair)}")
+        energy = _array("energy_gradient's energy", pair[0], x.shape[:1], x.dtype)
+        return energy, _array("energy_gradient's gradient", pair[1], x.shape, x.dtype)
+
+
+def _read_only(x: np.ndarray) -> np.ndarray:
+    view = x.view()
+    view.flags.writeable = False
+    return view
+
+
+def _array(name: str, result: Any, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """What a function returned, as a C-contiguous array of the run's precision; no copy where it is one."""
+    if hasattr(result, "detach"):  # a tensor of PyTorch
+        result = result.detach().cpu()
+    array = np.asarray(result)
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"{name} must return real numbers; got {checks.shorten(result)} of dtype {array.dtype}")
+    if array.shape != shape:
+        raise ValueError(f"{name} must return an array of shape {shape}; it returned {array.shape}")
+    return np.ascontiguousarray(array, dtype)
+
+
+def _give_jax(x: np.ndarray) -> Any:
+    import jax.numpy as jnp
+
+    return jnp.asarray(x)
+
+
+def _give_torch(x: np.ndarray) -> Any:
+    import torch
+
+    # PyTorch has no read-only tensors, and warns: this one is a copy, hence harmless
+    return torch.from_numpy(x.copy())
+
+
+_GIVE: dict[str, Callable[[Any], Any]] = {"numpy": lambda x: x, "jax": _give_jax, "torch": _give_torch}
