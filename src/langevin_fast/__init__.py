@@ -1,10 +1,11 @@
 """Fast, exactly reproducible Langevin dynamics."""
 
 from . import config as _config
-from . import potentials
+from . import math, potentials
 from ._version import __version__
 from .backends import explain_backend
 from .config import show_config
+from .cross_check import CrossCheck, cross_check
 from .errors import BackendUnavailableError, DivergenceError, Interrupted
 from .noise import noise
 from .sampling import sample
@@ -19,6 +20,7 @@ __all__ = [
     "MALA",
     "ULA",
     "BackendUnavailableError",
+    "CrossCheck",
     "DivergenceError",
     "Interrupted",
     "LeimkuhlerMatthews",
@@ -27,7 +29,9 @@ __all__ = [
     "Splitting",
     "Trajectory",
     "__version__",
+    "cross_check",
     "explain_backend",
+    "math",
     "noise",
     "potentials",
     "sample",

@@ -197,7 +197,7 @@ def _passes(problem: Problem, n: int, dim: int) -> list[_Pass]:
     """The program, gathered as Block::gather_passes (cpp/kernels/block.hpp) does."""
 
     def whole(coefficient: np.ndarray) -> np.ndarray:
-        return coefficient if coefficient.size == 1 else np.array(np.broadcast_to(coefficient, (n, dim)))
+        return coefficient if coefficient.size == 1 else np.ascontiguousarray(np.broadcast_to(coefficient, (n, dim)))
 
     passes: list[_Pass] = []
     for instruction in problem.program.instructions:

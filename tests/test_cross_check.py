@@ -1,0 +1,306 @@
+"""The cross-check agrees with sound code, and finds every fault that is planted."""
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import langevin_fast as lf
+from langevin_fast import backends, cli, reference
+from langevin_fast.backends import cpp
+from langevin_fast.cross_check import BackendReport, standard_problems
+from langevin_fast.potentials.base import Functions
+from langevin_fast.schemes import Instruction, Program
+
+# --- the reference knows what is known elsewhere ----------------------------------------------------------------------
+
+
+def test_philox_known_answers():
+    # Random123's kat_vectors for philox4x32-10
+    assert reference.philox((0, 0, 0, 0), (0, 0)) == (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)
+    ones = 0xFFFFFFFF
+    assert reference.philox((ones,) * 4, (ones,) * 2) == (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)
+    pi = (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344)
+    assert reference.philox(pi, (0xA4093822, 0x299F31D0)) == (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1)
+
+
+@pytest.mark.parametrize("precision", ["double", "single"])
+def test_reference_normals_are_the_packages(precision):
+    numbers = [reference.normal(7, 11, i, precision) for i in range(40)]
+    eps = np.finfo(np.float64 if precision == "double" else np.float32).eps
+    np.testing.assert_allclose(numbers, lf.noise(7, 11, 0, 40, precision), rtol=8 * eps, atol=8 * eps)
+
+
+@pytest.mark.parametrize("letters", ["BAOAB", "OBABO", "ABOBA"])
+def test_reference_splitting_without_force_is_exact(letters):
+    scheme = lf.Splitting(letters, 0.3, friction=1.5, kT=2.0)
+    step = reference.Reference(scheme, np.zeros_like, None, np.ones((1, 1)), 0, [5], "double").step
+    x, v, _ = step(0, np.array([[1.0]]), np.array([[-2.0]]), noise=0.0)
+    # friction alone: v decays over the whole of h, whatever the order of the letters
+    assert v[0, 0] == pytest.approx(-2.0 * np.exp(-1.5 * 0.3), rel=1e-14)
+    assert x is not None
+
+
+# --- sound code agrees ------------------------------------------------------------------------------------------------
+
+SCHEMES = [
+    lf.ULA(0.02, kT=0.7),
+    lf.LeimkuhlerMatthews(0.02, drag=2.0),
+    lf.MALA(0.1),
+    lf.BAOAB(0.1, friction=0.5),
+    lf.Splitting("RVOVR", 0.05, friction=2.0),
+]
+
+
+@pytest.mark.parametrize("precision", ["double", "single"])
+@pytest.mark.parametrize("scheme", SCHEMES, ids=lambda s: type(s).__name__)
+def test_backends_of_a_builtin_agree(scheme, precision):
+    report = lf.cross_check(lf.potentials.DoubleWell(barrier=2.0), scheme, precision=precision)
+    assert report.ok, report
+    ran = {b.name: b for b in report.backends if b.unavailable is None}
+    assert {"cpp", "numba", "batch"} <= set(ran)
+    for name in ("cpp", "numba", "batch"):
+        assert ran[name].first_difference is None
+        assert ran[name].largest_ulp == 0
+        assert 0 < ran[name].step_error < 8
+        assert ran[name].mean_square_error > 0
+    assert "all agree" in str(report)
+
+
+def well(x, k):
+    return k * (x[0] * x[0] - 1.0) ** 2 + 0.5 * x[1] * x[1]
+
+
+def well_gradient(x, out, k):
+    out[0] = 4.0 * k * x[0] * (x[0] * x[0] - 1.0)
+    out[1] = x[1]
+
+
+def wrong_gradient(x, out, k):
+    out[0] = 4.0 * k * x[0] * (x[0] * x[0] - 1.0)
+    out[1] = 1.001 * x[1]
+
+
+def test_custom_agrees():
+    potential = lf.potentials.Custom(energy=well, gradient=well_gradient, dim=2, k=2.0)
+    report = lf.cross_check(potential, lf.BAOAB(0.05, friction=1.0), mass=[1.0, 2.0])
+    assert report.ok, report
+
+
+def test_batch_agrees():
+    potential = lf.potentials.Batch(gradient=lambda x: x, energy=lambda x: 0.5 * (x * x).sum(axis=1), dim=3)
+    report = lf.cross_check(potential, lf.MALA(0.3), moment_steps=20)
+    assert report.ok, report
+    assert [b.name for b in report.backends] == ["batch"]
+
+
+def test_unavailable_backend_is_named(monkeypatch):
+    def missing(potential):
+        return {"cpp": None, "numba": "needs something"}
+
+    monkeypatch.setattr(backends, "available", missing)
+    report = lf.cross_check(lf.potentials.Free(1), lf.ULA(0.1), moment_steps=0)
+    assert BackendReport("numba", unavailable="needs something") in report.backends
+    assert "numba    unavailable: needs something" in str(report)
+
+
+# --- planted faults ---------------------------------------------------------------------------------------------------
+
+
+def problems(report):
+    assert not report.ok
+    return "\n".join(report.problems)
+
+
+def test_finds_a_wrong_gradient():
+    potential = lf.potentials.Custom(energy=well, gradient=wrong_gradient, dim=2, check=False, k=2.0)
+    found = problems(lf.cross_check(potential, lf.ULA(0.01), moment_steps=0))
+    assert "gradient: component 1 is" in found
+    assert "PROBLEM" in str(lf.cross_check(potential, lf.ULA(0.01), moment_steps=0))
+
+
+def test_finds_a_twin_that_differs_by_rounding(monkeypatch):
+    def gradient(x, g, p):  # (x^2 - 1) x instead of x^3 - x
+        g[0] = 4.0 * ((x[0] * x[0] - 1.0) * x[0])
+
+    right = lf.potentials.DoubleWell.functions
+    monkeypatch.setattr(lf.potentials.DoubleWell, "functions", Functions(gradient, right.energy))
+    found = problems(lf.cross_check(lf.potentials.DoubleWell(), lf.ULA(0.01), moment_steps=0))
+    assert "numba and cpp differ after step" in found
+    assert "textbook step" not in found
+
+
+def plant(monkeypatch, change):
+    """Let the numba backend run a changed problem; the other backends stay sound."""
+    right = cpp.run
+
+    def wrong(problem, state, n_steps, frames, threads, kind, functions):
+        if kind == "GroupFunctions":
+            problem = change(problem)
+        return right(problem, state, n_steps, frames, threads, kind, functions)
+
+    monkeypatch.setattr(cpp, "run", wrong)
+
+
+def with_program(problem, change):
+    instructions = tuple(change(instruction) for instruction in problem.program.instructions)
+    return with_field(problem, program=Program(instructions, *problem.program[1:]))
+
+
+def with_field(problem, **fields):
+    return replace(problem, **fields)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES, ids=lambda s: type(s).__name__)
+@pytest.mark.parametrize("precision", ["double", "single"])
+def test_finds_the_noise_of_another_stream(monkeypatch, scheme, precision):
+    plant(monkeypatch, lambda problem: with_field(problem, streams=problem.streams + np.uint64(1)))
+    found = problems(lf.cross_check(lf.potentials.DoubleWell(), scheme, precision=precision, moment_steps=0))
+    assert "numba and cpp differ after step 1;" in found
+    assert "numba: step 1, particle" in found
+    assert "cpp: step" not in found
+
+
+def test_finds_a_wrong_noise_index(monkeypatch):
+    def change(problem):
+        return with_program(problem, lambda i: Instruction(i.letter, 1 if i.letter == "O" else 0, i.coefficients))
+
+    plant(monkeypatch, change)
+    found = problems(lf.cross_check(lf.potentials.DoubleWell(), lf.Splitting("OBABO", 0.1, drag=1.0), moment_steps=0))
+    assert "numba: step 1, particle" in found
+    assert "are the numbers of the noise the right ones?" in found
+
+
+@pytest.mark.parametrize("scheme", [s for s in SCHEMES if not isinstance(s, lf.MALA)], ids=lambda s: type(s).__name__)
+def test_finds_a_wrong_noise_coefficient(monkeypatch, scheme):
+    def change(problem):
+        def one(i):
+            if i.letter not in "ELO":
+                return i
+            return Instruction(i.letter, i.draw, (i.coefficients[0], i.coefficients[1] * (1 + 1e-9)))
+
+        return with_program(problem, one)
+
+    plant(monkeypatch, change)
+    found = problems(lf.cross_check(lf.potentials.DoubleWell(), scheme, moment_steps=0))
+    assert "numba: step 1, particle" in found
+    assert "the coefficient of the noise: too large by a factor of 1 + 1e-09" in found
+
+
+def test_finds_a_wrong_coefficient_that_all_backends_share(monkeypatch):
+    # BAOAB with the friction of another: exp(-gamma h) off by 1e-9
+    right = lf.BAOAB.program
+
+    def wrong(self, mass):
+        program = right(self, mass)
+        return Program(
+            tuple(
+                Instruction(i.letter, i.draw, (i.coefficients[0] * (1 + 1e-9), *i.coefficients[1:]))
+                if i.letter == "O"
+                else i
+                for i in program.instructions
+            ),
+            *program[1:],
+        )
+
+    monkeypatch.setattr(lf.BAOAB, "program", wrong)
+    found = problems(lf.cross_check(lf.potentials.DoubleWell(), lf.BAOAB(0.1, friction=1.0), moment_steps=0))
+    for name in ("cpp", "numba", "batch"):
+        assert f"{name}: step" in found
+    assert "differ" not in found
+
+
+def test_finds_a_wrong_acceptance_test(monkeypatch):
+    # a test at another temperature accepts the wrong proposals
+    right = lf.MALA.program
+
+    def wrong(self, mass):
+        program, hot = right(self, mass), right(lf.MALA(self.step_size, kT=3.0), mass)
+        return Program((program.instructions[0], hot.instructions[1]), *program[1:])
+
+    monkeypatch.setattr(lf.MALA, "program", wrong)
+    scheme = lf.MALA(0.3)
+    found = problems(lf.cross_check(lf.potentials.DoubleWell(), scheme, n_particles=64, moment_steps=0))
+    assert "the textbook's acceptance test has it" in found
+
+
+def test_finds_a_wrong_noise(monkeypatch):
+    def wrong(seed, particle, start, count, precision="double"):
+        return lf.noise(seed, particle, start + 1, count, precision)
+
+    # the module, not the function of the same name
+    monkeypatch.setattr(sys.modules["langevin_fast.cross_check"], "noise", wrong)
+    found = problems(lf.cross_check(lf.potentials.Free(1), lf.ULA(0.1), moment_steps=0))
+    assert found.startswith("noise: number 0 of stream 0 is")
+
+
+def test_finds_another_law(monkeypatch):
+    # what no single step shows: a run that is restarted from elsewhere; here, another temperature in long runs only
+    right = cpp.run
+
+    def wrong(problem, state, n_steps, frames, threads, kind, functions):
+        if kind == "GroupFunctions" and len(problem.streams) > 100:
+            problem = with_program(
+                problem, lambda i: Instruction(i.letter, i.draw, (i.coefficients[0], 1.5 * i.coefficients[1]))
+            )
+        return right(problem, state, n_steps, frames, threads, kind, functions)
+
+    monkeypatch.setattr(cpp, "run", wrong)
+    found = problems(lf.cross_check(lf.potentials.Harmonic([1.0]), lf.ULA(0.05), moment_steps=400))
+    assert found.startswith("numba: means of x or x^2 after 400 steps are off by")
+
+
+def test_divergence_is_a_problem():
+    found = problems(lf.cross_check(lf.potentials.DoubleWell(), lf.ULA(3.0), moment_steps=0, initial=[4.0]))
+    assert "cpp: " in found
+    assert "is not finite after step" in found
+
+
+# --- arguments, command line ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"n_particles": 1}, "n_particles"),
+        ({"n_steps": 0}, "n_steps"),
+        ({"moment_steps": -1}, "moment_steps"),
+        ({"seed": -1}, "seed"),
+        ({"precision": "half"}, "precision"),
+    ],
+)
+def test_arguments(arguments, match):
+    with pytest.raises(ValueError, match=match):
+        lf.cross_check(lf.potentials.Free(1), lf.ULA(0.1), **arguments)
+
+
+def test_every_builtin_has_a_standard_problem():
+    kinds = [potential.kind for potential, *_ in standard_problems()]
+    assert kinds == [potential.kind for potential in lf.potentials.BUILTIN]
+
+
+def test_command_line_agrees(capsys):
+    assert cli.main(["cross-check", "--potential", "Ring", "--precision", "single"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("ok  Ring(") == 5
+    assert printed.endswith("5 of 5 agree\n")
+
+
+def test_command_line_disagrees(monkeypatch, capsys):
+    plant(monkeypatch, lambda problem: with_field(problem, seed=problem.seed + 1))
+    assert cli.main(["cross-check", "--potential", "Free", "--precision", "double"]) == 1
+    assert "PROBLEM: numba and cpp differ" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["--potential", "Foo"], ["--seed", "-1"], ["--precision", "half"]])
+def test_command_line_refuses(arguments, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        cli.main(["cross-check", *arguments])
+    assert exit_info.value.code == 2
+    assert arguments[0] in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_all_builtins_agree(capsys):
+    assert cli.main(["cross-check"]) == 0, capsys.readouterr().out
