@@ -20,7 +20,7 @@ LAYERS = (
     {"math"},
     {"noise", "progress", "jit", "symbolic"},
     {"potentials", "schemes"},
-    {"reference"},
+    {"gpu", "reference"},
     {"backends"},
     {"simulation", "trajectory"},
     {"sampling"},
@@ -34,11 +34,23 @@ LAYERS = (
 ROOMS = {
     "potentials": {"potentials.base", "potentials.batch", "potentials.compiled"},
     "backends": {"backends.problem", "backends.cpp"},
-    "jit": {"jit.packs", "jit.lane_functions"},
+    "jit": {"jit.aliases", "jit.packs", "jit.lane_functions", "jit.rebuilt"},
+    "gpu": {"gpu.device_functions"},
 }
 
 # Backends are the rooms that will multiply, so what they may use is said once more, name by name.
-BACKENDS_MAY_IMPORT = {"potentials.base", "schemes", "checks", "errors", "noise", "jit", "jit.groups", "_core"}
+BACKENDS_MAY_IMPORT = {
+    "potentials.base",
+    "schemes",
+    "checks",
+    "errors",
+    "noise",
+    "jit",
+    "jit.groups",
+    "gpu",
+    "gpu.kernel",
+    "_core",
+}
 
 
 def module_name(path: Path) -> str:

@@ -293,7 +293,10 @@ def test_command_line_disagrees(monkeypatch, capsys):
     assert "PROBLEM: numba and cpp differ" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [["--potential", "Foo"], ["--seed", "-1"], ["--precision", "half"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--potential", "Foo"], ["--seed", "-1"], ["--steps", "0"], ["--moment-steps", "-1"], ["--precision", "half"]],
+)
 def test_command_line_refuses(arguments, capsys):
     with pytest.raises(SystemExit) as exit_info:
         cli.main(["cross-check", *arguments])

@@ -25,6 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     check.add_argument("--precision", choices=("double", "single"), help="default: both")
     check.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    check.add_argument("--steps", type=int, default=12, help="compared one by one (default: %(default)s)")
+    check.add_argument(
+        "--moment-steps", type=int, default=500, help="of the runs whose means are compared (default: %(default)s)"
+    )
     check.add_argument("--verbose", action="store_true", help="show every report, not only a line")
     options = parser.parse_args(arguments)
     if options.command == "info":
@@ -50,9 +54,20 @@ def _cross_check(parser: argparse.ArgumentParser, options: argparse.Namespace) -
             parser.error(f"--potential {name}: choose from {', '.join(known)}")
     if not 0 <= options.seed < 2**63:
         parser.error(f"--seed {options.seed}: it must be >= 0 and < 2**63")
+    if options.steps < 1:
+        parser.error(f"--steps {options.steps}: it must be >= 1")
+    if options.moment_steps < 0:
+        parser.error(f"--moment-steps {options.moment_steps}: it must be >= 0")
     precisions = (options.precision,) if options.precision else ("double", "single")
     n, failed = 0, 0
-    for report in check_installation(names=options.potential, precisions=precisions, seed=options.seed):
+    reports = check_installation(
+        names=options.potential,
+        precisions=precisions,
+        seed=options.seed,
+        n_steps=options.steps,
+        moment_steps=options.moment_steps,
+    )
+    for report in reports:
         n += 1
         failed += not report.ok
         compared = ", ".join(b.name for b in report.backends if b.unavailable is None)

@@ -495,7 +495,12 @@ def standard_problems() -> list[tuple[Potential, float, float, float]]:
 
 
 def check_installation(
-    *, names: Sequence[str] | None = None, precisions: Sequence[str] = ("double", "single"), seed: int = 0
+    *,
+    names: Sequence[str] | None = None,
+    precisions: Sequence[str] = ("double", "single"),
+    seed: int = 0,
+    n_steps: int = 12,
+    moment_steps: int = 500,
 ) -> Iterator[CrossCheck]:
     """Cross-check built-in potentials with five schemes each, one after the other.
 
@@ -505,8 +510,8 @@ def check_installation(
         Names of potentials; default: all.
     precisions : sequence of str
         "double", "single" or both.
-    seed : int
-        Of the runs.
+    seed, n_steps, moment_steps : int
+        As for :func:`cross_check`.
 
     Yields
     ------
@@ -524,4 +529,12 @@ def check_installation(
         )
         for precision in precisions:
             for scheme in schemes:
-                yield cross_check(potential, scheme, n_particles=8, n_steps=12, seed=seed, precision=precision)
+                yield cross_check(
+                    potential,
+                    scheme,
+                    n_particles=8,
+                    n_steps=n_steps,
+                    moment_steps=moment_steps,
+                    seed=seed,
+                    precision=precision,
+                )

@@ -13,7 +13,7 @@ from .problem import Problem, State
 __all__ = ["NAMES", "Problem", "State", "available", "choose", "explain_backend"]
 
 # Each is a module of this package with a function `advance`; one that may be missing something has `check_available`.
-NAMES = ("cpp", "numba", "batch")
+NAMES = ("cpp", "numba", "cuda", "batch")
 
 _WHAT = {
     "cpp": "the compiled kernels: built-in potentials and C functions",
@@ -90,5 +90,5 @@ def explain_backend(potential: Potential, backend: str = "auto") -> str:
             reason = f"not for {type(potential).__name__}"
         else:
             reason = "available" if states[name] is None else f"unavailable: {states[name]}"
-        lines.append(f'  "{name}": {reason} ({_WHAT[name]})')
+        lines.append(f'  "{name}" ({_WHAT[name]}): {reason}')
     return "\n".join(lines)

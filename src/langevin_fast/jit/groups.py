@@ -21,6 +21,7 @@ from numba.core.errors import NumbaError
 from .. import _core
 from . import lane_functions
 from .packs import column
+from .rebuilt import rebuilt
 
 if TYPE_CHECKING:
     from ..potentials.base import Functions
@@ -161,16 +162,3 @@ def _jit(function: Callable) -> Dispatcher:
 def _jit_helper(value: Any) -> Any:
     plain = isinstance(value, python_types.FunctionType) and value not in lane_functions.KNOWN
     return _jit(value) if plain else value
-
-
-def rebuilt(function: Callable, replace: Callable[[Any], Any]) -> Callable:
-    """A copy of a Python function that sees ``replace(value)`` in place of each global and closure variable it uses."""
-    used = function.__code__.co_names
-    globals_ = {**function.__globals__}
-    for name in used:
-        if name in globals_ and globals_[name] is not function:
-            globals_[name] = replace(globals_[name])
-    cells = tuple(python_types.CellType(replace(cell.cell_contents)) for cell in function.__closure__ or ())
-    copy = python_types.FunctionType(function.__code__, globals_, function.__name__, function.__defaults__, cells)
-    copy.__kwdefaults__ = function.__kwdefaults__
-    return copy

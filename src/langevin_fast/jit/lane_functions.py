@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import math
 import operator
 from collections.abc import Callable
@@ -17,31 +16,10 @@ from numba.extending import overload
 from .. import math as lf_math
 from ..elementary import CONSTANTS, Primitives, make
 from . import packs
+from .aliases import ALIASES, ARGUMENTS
 from .packs import MaskType, PackType, lane, number_of_pack, pack_of_number, with_lane
 
 _JIT = njit(forceinline=True, error_model="numpy")
-
-# What each name is called elsewhere.
-_ALIASES: dict[str, tuple[Callable[..., Any], ...]] = {
-    "exp": (math.exp, np.exp),
-    "expm1": (math.expm1, np.expm1),
-    "log": (math.log, np.log),
-    "log1p": (math.log1p, np.log1p),
-    "sqrt": (math.sqrt, np.sqrt),
-    "sin": (math.sin, np.sin),
-    "cos": (math.cos, np.cos),
-    "tan": (math.tan, np.tan),
-    "sinh": (math.sinh, np.sinh),
-    "cosh": (math.cosh, np.cosh),
-    "tanh": (math.tanh, np.tanh),
-    "fabs": (math.fabs, np.fabs, np.abs),
-    "copysign": (math.copysign, np.copysign),
-    "power": (math.pow, np.power, operator.pow, operator.ipow, builtins.pow),
-    "maximum": (np.maximum, builtins.max),
-    "minimum": (np.minimum, builtins.min),
-    "where": (np.where,),
-}
-_ARGUMENTS = {"copysign": 2, "power": 2, "maximum": 2, "minimum": 2, "where": 3}
 
 # Functions of Python's math module that have no version of our own: the C library's, lane by lane.
 _LIBRARY = (
@@ -78,7 +56,7 @@ def _real_pack(args: tuple[Any, ...]) -> PackType | None:
 
 
 def _teach(name: str) -> None:
-    n = _ARGUMENTS.get(name, 1)
+    n = ARGUMENTS.get(name, 1)
 
     def one(x: Any) -> Any:
         if (pack := _real_pack((x,))) is not None:
@@ -101,13 +79,14 @@ def _teach(name: str) -> None:
         return None
 
     typed = {1: one, 2: two, 3: three}[n]
-    for function in (getattr(lf_math, name), *_ALIASES[name]):
+    operators = (operator.pow, operator.ipow) if name == "power" else ()
+    for function in (getattr(lf_math, name), *ALIASES[name], *operators):
         overload(function, jit_options={"forceinline": True, "error_model": "numpy"}, strict=False)(typed)
 
 
 def _teach_numbers(name: str) -> None:
     """The same for plain floats, which functions make from their parameters."""
-    n = _ARGUMENTS.get(name, 1)
+    n = ARGUMENTS.get(name, 1)
 
     def one(x: Any) -> Any:
         if isinstance(x, types.Float):

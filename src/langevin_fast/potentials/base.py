@@ -61,7 +61,7 @@ class Potential:
 
     kind: ClassVar[str]
     """Name of the struct in C++."""
-    backends: ClassVar[tuple[str, ...]] = ("cpp", "numba")
+    backends: ClassVar[tuple[str, ...]] = ("cpp", "numba", "cuda")
     """Which backends can run it; "auto" is the first."""
     has_energy: bool = True
     functions: Functions

@@ -17,7 +17,7 @@ class FunctionPotential(Potential):
     """
 
     kind: ClassVar[str] = "GroupFunctions"
-    backends: ClassVar[tuple[str, ...]] = ("numba",)
+    backends: ClassVar[tuple[str, ...]] = ("numba", "cuda")
     functions: Functions
 
     @property

@@ -1,0 +1,361 @@
+"""The kernel: many steps of one particle per thread, as straight lines of code for one program and dimension."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numba import cuda
+from numba.cuda import config
+
+from .. import _core
+from ..schemes import Program
+from .device_functions import Noise, device, elementary, of_user
+
+if TYPE_CHECKING:
+    from ..potentials.base import Functions
+
+# Up to here loops over components are written out, so that the state stays in registers.
+_LARGEST_UNROLLED = 16
+
+
+class Layout(NamedTuple):
+    """What the code of a kernel depends on, besides the potential.
+
+    Attributes
+    ----------
+    program : tuple of (letter, draw, shapes)
+        Of each instruction; `shapes` says of each coefficient whether it has a value per particle and per component.
+    checked : bool
+        Whether a particle is stopped at the step after which it is not finite.
+    """
+
+    program: tuple[tuple[str, int, tuple[tuple[bool, bool], ...]], ...]
+    normals_per_step: int
+    looks_ahead: bool
+    dim: int
+    single: bool
+    checked: bool
+
+    @classmethod
+    def of(cls, program: Program, dim: int, dtype: Any, *, checked: bool) -> Layout:
+        """The layout for a program with its coefficients."""
+        instructions = tuple(
+            (i.letter, i.draw, tuple((k.shape[0] > 1, k.shape[1] > 1) for k in i.coefficients))
+            for i in program.instructions
+        )
+        return cls(
+            instructions, program.normals_per_step, program.looks_ahead, dim, np.dtype(dtype) == np.float32, checked
+        )
+
+    @property
+    def has_velocities(self) -> bool:
+        """Whether the state has them."""
+        return any(letter in "ABO" for letter, _, _ in self.program)
+
+    @property
+    def metropolised(self) -> bool:
+        """Whether proposals are tested."""
+        return any(letter == "M" for letter, _, _ in self.program)
+
+
+@lru_cache(maxsize=256)
+def kernel(functions: Functions, layout: Layout) -> Any:
+    """The kernel, for ``kernel[blocks, threads](...)``; see :func:`source` for its arguments. Compiled when called."""
+    dtype = np.float32 if layout.single else np.float64
+    noise, k = Noise(dtype), elementary(dtype)
+    names = {
+        "cuda": cuda,
+        "real": dtype,
+        "u64": np.uint64,
+        "dim": layout.dim,
+        "zero": dtype(0),
+        "one": dtype(1),
+        "infinity": dtype(np.inf),
+        "normals": noise.normals,
+        "uniforms": noise.uniforms,
+        "log": k.scaled_log(1, 0),
+        "gradient": of_user(functions.gradient, dtype),
+    }
+    if layout.metropolised:
+        names["energy_gradient"] = _energy_gradient(functions, names["gradient"], dtype)
+    exec(compile(source(layout), "<cuda kernel>", "exec"), names)
+    return cuda.jit(names["kernel"])
+
+
+def _energy_gradient(functions: Functions, gradient: Any, dtype: type) -> Any:
+    if functions.energy_gradient is not None:
+        return of_user(functions.energy_gradient, dtype)
+    energy = of_user(functions.energy, dtype)  # type: ignore[arg-type]
+
+    @device
+    def energy_gradient(x, g, p):  # type: ignore[no-untyped-def]
+        gradient(x, g, p)
+        return energy(x, p)
+
+    return energy_gradient
+
+
+@contextmanager
+def launching() -> Iterator[None]:
+    """Around a launch, which compiles at the first call.
+
+    Raises
+    ------
+    TypeError
+        If numba-cuda cannot compile a function of the user's; the message is Numba's.
+    """
+    if config.ENABLE_CUDASIM:
+        with warnings.catch_warnings():
+            # the simulator computes with NumPy's numbers, which warn of the overflow that is meant
+            warnings.simplefilter("ignore", RuntimeWarning)
+            yield
+        return
+    from numba.core import errors as numba_errors
+    from numba.cuda.core import errors
+
+    with warnings.catch_warnings(), without_contraction():
+        warnings.simplefilter("ignore", errors.NumbaPerformanceWarning)  # few particles are no mistake
+        try:
+            yield
+        except (errors.NumbaError, numba_errors.NumbaError) as error:
+            raise TypeError(f"numba-cuda cannot compile the potential: {error}") from None
+
+
+_LOCK = threading.Lock()
+
+
+@contextmanager
+def without_contraction() -> Iterator[None]:
+    """Kernels that are compiled meanwhile use no fused multiply-adds: their bits are those of the CPU.
+
+    NVVM has an option for that, which numba-cuda does not pass on.
+    """
+    from numba.cuda.cudadrv import nvvm
+
+    with _LOCK:
+        original = nvvm.compile_ir
+        nvvm.compile_ir = lambda ir, **options: original(ir, fma=False, **options)
+        try:
+            yield
+        finally:
+            nvvm.compile_ir = original
+
+
+# --- the source -------------------------------------------------------------------------------------------------------
+
+
+def source(layout: Layout) -> str:
+    """Python code of the kernel.
+
+    Its arguments: the state before and after (x_in, x_out, and v_in, v_out where there are velocities), frames_x and
+    frames_v, streams, parameters, accepted, diverged, a flag that is set if a particle is not finite at the end, the
+    halves of the seed, first_step, n_steps, next_frame, stride (0: no frames), then the coefficients in order, each
+    (1 or n, 1 or dim).
+    """
+    return _Source(layout).text()
+
+
+class _Source:
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.lines: list[str] = []
+        self.indent = 0
+        self.words = 4 if layout.single else 2
+
+    def write(self, *lines: str) -> None:
+        self.lines += ["    " * self.indent + line for line in lines]
+
+    @contextmanager
+    def block(self, head: str) -> Iterator[None]:
+        self.write(head)
+        self.indent += 1
+        yield
+        self.indent -= 1
+
+    def each_component(self, *lines: str) -> None:
+        """The lines for every component; "{c}" is its number."""
+        if self.layout.dim <= _LARGEST_UNROLLED:
+            for c in range(self.layout.dim):
+                self.write(*(line.format(c=c) for line in lines))
+        else:
+            with self.block("for c in range(dim):"):
+                self.write(*(line.format(c="c") for line in lines))
+
+    # --- the parts
+
+    def text(self) -> str:
+        layout = self.layout
+        state = ("x", "v") if layout.has_velocities else ("x",)
+        names = [f"{s}_{which}" for s in state for which in ("in", "out")] + [f"frames_{s}" for s in state]
+        names += ["streams", "p", "accepted", "diverged", "not_finite", "key0", "key1"]
+        names += ["first_step", "n_steps", "next_frame", "stride"]
+        names += [f"k{i}_{j}" for i, (_, _, shapes) in enumerate(layout.program) for j in range(len(shapes))]
+        with self.block(f"def kernel({', '.join(names)}):"):
+            self.write("i = cuda.grid(1)")
+            with self.block("if i >= x_in.shape[0]:"):
+                self.write("return")
+            self.prologue(state)
+            with self.block("for _ in range(n_steps):"):
+                self.step()
+                self.write("step += 1")
+                if layout.checked:
+                    self.check(state)
+                with self.block("if step == next_frame:"):
+                    self.each_component(*(f"frames_{s}[frame, i, {{c}}] = {s}[{{c}}]" for s in state))
+                    self.write("frame += 1", "next_frame += stride")
+            self.epilogue(state)
+        return "\n".join(self.lines) + "\n"
+
+    def prologue(self, state: tuple[str, ...]) -> None:
+        layout = self.layout
+        arrays = [*state, "g"]
+        arrays += ["xi_ahead"] if layout.looks_ahead else []
+        arrays += ["old_x", "old_g"] if layout.metropolised else []
+        arrays += [f"last_{s}" for s in state] if layout.checked else []
+        self.write(*(f"{array} = cuda.local.array(dim, real)" for array in arrays))
+        self.each_component(*(f"{s}[{{c}}] = {s}_in[i, {{c}}]" for s in state))
+        for i, (_, _, shapes) in enumerate(layout.program):
+            for j, (per_particle, per_component) in enumerate(shapes):
+                row = "i" if per_particle else "0"
+                if per_component:
+                    self.write(f"c{i}_{j} = cuda.local.array(dim, real)")
+                    self.each_component(f"c{i}_{j}[{{c}}] = k{i}_{j}[{row}, {{c}}]")
+                else:
+                    self.write(f"c{i}_{j} = k{i}_{j}[{row}, 0]")
+        self.write("stream = streams[i]", "low, high = stream & u64(0xFFFFFFFF), stream >> u64(32)")
+        # No block has this number: the first draw makes one.
+        self.write("block = u64(0xFFFFFFFFFFFFFFFF)", f"{self.words_of('z')} = {', '.join(['zero'] * self.words)}")
+        if layout.metropolised:
+            tag = _core.TAGS["metropolis"] << 24
+            self.write(f"test_high = high | u64({tag})", "test_block = u64(0xFFFFFFFFFFFFFFFF)")
+            self.write(f"{self.words_of('w')} = {', '.join(['zero'] * self.words)}", "n_accepted = 0")
+        self.write("step, frame = first_step, 0")
+        if layout.checked:
+            self.write("frozen = diverged[i] >= 0")
+            self.each_component(*(f"last_{s}[{{c}}] = {s}[{{c}}]" for s in state))
+        if layout.looks_ahead:
+            self.draw("u64(step) * u64(dim)", "xi_ahead[{c}] = xi")
+        self.gradient_is_current = layout.metropolised or self.survives_a_step()
+        if self.gradient_is_current:
+            self.compute_gradient()
+
+    def survives_a_step(self) -> bool:
+        """Whether the gradient at the end of a step is the one that the next one begins with."""
+        kicks = [i for i, (letter, _, _) in enumerate(self.layout.program) if letter in "BEL"]
+        moves = [i for i, (letter, _, _) in enumerate(self.layout.program) if letter in "AEL"]
+        return max(kicks) > max(moves)
+
+    def compute_gradient(self) -> None:
+        self.write("energy = energy_gradient(x, g, p)" if self.layout.metropolised else "gradient(x, g, p)")
+
+    def words_of(self, name: str) -> str:
+        return ", ".join(f"{name}{i}" for i in range(self.words))
+
+    def draw(self, row: str, *use: str) -> None:
+        """Lines that use `xi`, the normal number `row` + c, for every component."""
+        self.write(f"row = {row}")
+        self.each_component("number = row + u64({c})", *self.pick("block", "z", "normals", "high", "xi"), *use)
+
+    def pick(self, block: str, word: str, make: str, high: str, name: str) -> list[str]:
+        """Lines for number `number` of a stream, from the Philox block at hand or a new one."""
+        shift, mask = (2, 3) if self.layout.single else (1, 1)
+        choice = f"{word}{self.words - 1}"
+        for i in reversed(range(self.words - 1)):
+            choice = f"{word}{i} if place == u64({i}) else {choice}"
+        return [
+            f"if number >> u64({shift}) != {block}:",
+            f"    {block} = number >> u64({shift})",
+            f"    {self.words_of(word)} = {make}({block}, low, {high}, key0, key1)",
+            f"place = number & u64({mask})",
+            f"{name} = {choice}",
+        ]
+
+    def step(self) -> None:
+        layout = self.layout
+        current = self.gradient_is_current
+        for i, (letter, draw, shapes) in enumerate(layout.program):
+            k = [f"c{i}_{j}[{{c}}]" if shapes[j][1] else f"c{i}_{j}" for j in range(len(shapes))]
+            if letter in "BEL" and not current:
+                self.compute_gradient()
+                current = True
+            row = f"(u64(step) * u64({layout.normals_per_step}) + u64({draw})) * u64(dim)"
+            if letter == "A":
+                self.each_component(f"x[{{c}}] = x[{{c}}] + {k[0]} * v[{{c}}]")
+                current = False
+            elif letter == "B":
+                self.each_component(f"v[{{c}}] = v[{{c}}] - {k[0]} * g[{{c}}]")
+            elif letter == "O":
+                self.draw(row, f"v[{{c}}] = {k[0]} * v[{{c}}] + {k[1]} * xi")
+            elif letter == "E":
+                self.draw(row, f"x[{{c}}] = (x[{{c}}] + {k[1]} * xi) - {k[0]} * g[{{c}}]")
+                current = False
+            elif letter == "L":
+                self.draw(
+                    f"{row} + u64(dim)",
+                    f"x[{{c}}] = (x[{{c}}] + {k[1]} * (xi_ahead[{{c}}] + xi)) - {k[0]} * g[{{c}}]",
+                    "xi_ahead[{c}] = xi",
+                )
+                current = False
+            elif letter == "P":
+                self.propose(row, k)
+            elif letter == "M":
+                self.test(k)
+            else:
+                raise ValueError(f"the kernel does not know the operation {letter!r}")
+
+    def propose(self, row: str, k: list[str]) -> None:
+        self.write("old_energy, forward = energy, zero")
+        self.draw(
+            row,
+            "old_x[{c}], old_g[{c}] = x[{c}], g[{c}]",
+            f"x[{{c}}] = (x[{{c}}] + {k[1]} * xi) - {k[0]} * g[{{c}}]",
+            f"d = (x[{{c}}] - old_x[{{c}}]) + {k[0]} * old_g[{{c}}]",
+            "forward = forward + d * d",
+        )
+        self.compute_gradient()
+
+    def test(self, k: list[str]) -> None:
+        self.write("backward = zero")
+        self.each_component(
+            f"d = (old_x[{{c}}] - x[{{c}}]) + {k[2]} * g[{{c}}]",
+            "backward = backward + d * d",
+        )
+        # inverse_kT, then drag / (4 kT h): neither has a value per component
+        self.write(f"ratio = -((energy - old_energy) * {k[0]}) - {k[1]} * (backward - forward)", "number = u64(step)")
+        self.write(*self.pick("test_block", "w", "uniforms", "test_high", "uniform"))
+        # Both comparisons are false for NaN; an energy of -inf makes the ratio +inf.
+        with self.block("if log(uniform) < ratio and ratio < infinity:"):
+            self.write("n_accepted += 1")
+        with self.block("else:"):
+            self.write("energy = old_energy")
+            self.each_component("x[{c}], g[{c}] = old_x[{c}], old_g[{c}]")
+
+    def sum_of_zeros(self, state: tuple[str, ...]) -> None:
+        """`bad` is 0, or NaN if the state is not finite."""
+        self.write("bad = zero")
+        self.each_component(*(f"bad += {s}[{{c}}] * zero" for s in state))
+
+    def check(self, state: tuple[str, ...]) -> None:
+        self.sum_of_zeros(state)
+        with self.block("if bad != zero and not frozen:"):
+            self.write("frozen = True", "diverged[i] = step")
+        with self.block("if frozen:"):
+            self.each_component(*(f"{s}[{{c}}] = last_{s}[{{c}}]" for s in state))
+            if self.gradient_is_current:
+                self.compute_gradient()
+        with self.block("else:"):
+            self.each_component(*(f"last_{s}[{{c}}] = {s}[{{c}}]" for s in state))
+
+    def epilogue(self, state: tuple[str, ...]) -> None:
+        self.each_component(*(f"{s}_out[i, {{c}}] = {s}[{{c}}]" for s in state))
+        if self.layout.metropolised:
+            self.write("accepted[i] += n_accepted")
+        self.sum_of_zeros(state)
+        with self.block("if bad != zero and diverged[i] < 0:"):
+            self.write("not_finite[0] = 1")

@@ -1,0 +1,246 @@
+"""Tests of the CUDA backend in Numba's simulator: run by test_cuda.py, in a process with NUMBA_ENABLE_CUDASIM=1.
+
+Kernels are then plain Python on NumPy's numbers. What holds here to the bit holds on a GPU, too, as long as its
+compiler does what IEEE 754 says: test_cuda.py looks at the machine code for that.
+"""
+
+import math
+
+import numpy as np
+import pytest
+from cases import GRID, POTENTIALS, PRECISIONS, problem, varied
+from numba import cuda
+
+import langevin_fast as lf
+from langevin_fast import _core, backends
+from langevin_fast.backends import cuda as cuda_backend
+from langevin_fast.gpu.device_functions import Noise, elementary
+from langevin_fast.noise import block_words, draw
+
+
+def both(potential, scheme, other="cpp", **arguments):
+    arguments = {"n_steps": 9, "n_particles": 3, "seed": 2**40 + 3, "stride": 2, **arguments}
+    return [lf.sample(potential, scheme, backend=backend, **arguments) for backend in ("cuda", other)]
+
+
+def assert_equal_bits(a, b):
+    np.testing.assert_array_equal(a.positions, b.positions)
+    np.testing.assert_array_equal(a.final.positions, b.final.positions)
+    assert (a.velocities is None) == (b.velocities is None)
+    if a.velocities is not None:
+        np.testing.assert_array_equal(a.velocities, b.velocities)
+        np.testing.assert_array_equal(a.final.velocities, b.final.velocities)
+    np.testing.assert_array_equal(a.final.accepted, b.final.accepted)
+
+
+# --- noise ------------------------------------------------------------------------------------------------------------
+
+BLOCKS = [0, 1, 7, 2**31, 2**32 - 1, 2**32, 2**45 + 9]
+
+
+@pytest.mark.parametrize("stream", [0, 3, 2**32 + 5, 2**56 - 1])
+@pytest.mark.parametrize("dtype", PRECISIONS.values())
+@pytest.mark.parametrize("tag", ["thermal", "metropolis"])
+def test_noise_has_the_bits_of_the_cpu(stream, dtype, tag):
+    seed = 0x0123456789ABCDEF
+    noise, tag_number = Noise(dtype), _core.TAGS[tag]
+    u = np.uint64
+    low, high = u(stream & 0xFFFFFFFF), u(stream >> 32 | tag_number << 24)
+    for number in BLOCKS:
+        arguments = u(number), low, high, u(seed & 0xFFFFFFFF), u(seed >> 32)
+        words = [int(w[0]) for w in block_words(seed, stream, tag_number, np.array([number], np.uint64))]
+        with np.errstate(over="ignore"):
+            assert [int(w) for w in noise.philox(*arguments)] == words
+            make = noise.normals if tag == "thermal" else noise.uniforms
+            numbers = np.array(make(*arguments))
+        assert numbers.dtype == dtype
+        start, n = number * noise.per_block, noise.per_block
+        want = draw(tag, seed, np.array([stream], np.uint64), start, n, dtype, uniform=tag == "metropolis")[0]
+        np.testing.assert_array_equal(numbers, want)
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS.values())
+@pytest.mark.parametrize(
+    "name", ["exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "fabs"]
+)
+def test_elementary_functions_have_the_bits_of_numpy(name, dtype):
+    device, ours = getattr(elementary(dtype), name), getattr(lf.math, name)
+    with np.errstate(all="ignore"):
+        for x in (-800.0, -3.7, -1e-3, -0.0, 0.0, 1e-30, 0.4, 1.0, 2.5, 50.0, 700.0, 1e9, np.inf, -np.inf, np.nan):
+            np.testing.assert_array_equal(device(dtype(x)), ours(dtype(x)))
+
+
+# --- schemes and potentials -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize(("potential", "scheme"), [g for g in GRID if g[0] not in ("Harmonic 70-D",)])
+def test_builtin_has_the_bits_of_cpp(potential, scheme, precision):
+    long = potential.startswith(("Lennard", "Gaussian", "Logistic", "Hybrid"))
+    made = problem(potential, scheme)
+    assert_equal_bits(*both(*made, precision=precision, n_steps=4 if long else 9, n_particles=2 if long else 3))
+
+
+@pytest.mark.parametrize("scheme", ["ULA", "MALA", "BAOAB"])
+def test_many_components(scheme):
+    assert_equal_bits(*both(*problem("Harmonic 70-D", scheme), n_steps=3, n_particles=2))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("scheme", ["ULA", "LeimkuhlerMatthews", "MALA", "BAOAB", "AOBOA"])
+def test_parameters_of_each_particle(scheme, precision):
+    made, extra = varied(scheme, 5, 2)
+    assert_equal_bits(*both(lf.potentials.Harmonic([1.0, 2.0]), made, n_particles=5, precision=precision, **extra))
+
+
+def test_mass_of_each_component():
+    potential, scheme = lf.potentials.Harmonic([1.0, 2.0]), lf.BAOAB(0.1, drag=0.5)
+    assert_equal_bits(*both(potential, scheme, mass=[1.0, 3.0]))
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"streams": [7, 2**56 - 1, 2**40]}, {"burn_in": 3}, {"stride": 5}, {"stride": None}]
+)
+def test_arguments_of_sample(arguments):
+    assert_equal_bits(*both(lf.potentials.DoubleWell(), lf.BAOAB(0.1, friction=1.0), **arguments))
+
+
+def test_more_than_a_block_of_threads():
+    a, b = both(lf.potentials.DoubleWell(), lf.ULA(0.01), n_particles=131, n_steps=2, stride=1)
+    assert_equal_bits(a, b)
+
+
+def test_frames_that_need_several_launches(monkeypatch):
+    monkeypatch.setattr(cuda_backend, "_FRAME_BYTES", 2 * 3 * 8 * 2)  # two frames of three particles, x and v
+    assert_equal_bits(*both(lf.potentials.DoubleWell(), lf.BAOAB(0.1, friction=1.0), n_steps=31, stride=3))
+
+
+def test_runs_add_up():
+    potential, scheme = lf.potentials.Prinz(), lf.MALA(0.01)
+    whole = lf.Simulation(potential, scheme, n_particles=3, seed=5, backend="cuda")
+    parts = lf.Simulation(potential, scheme, n_particles=3, seed=5, backend="cuda")
+    whole.run(11)
+    for n in (1, 4, 6):
+        parts.run(n)
+    np.testing.assert_array_equal(whole.positions, parts.positions)
+    np.testing.assert_array_equal(whole.acceptance_rate, parts.acceptance_rate)
+
+
+# --- divergence -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", [lf.ULA(0.5), lf.LeimkuhlerMatthews(0.5), lf.BAOAB(1.5, friction=0.1)], ids=repr)
+def test_divergence_is_that_of_cpp(scheme):
+    initial = [[0.1], [6.0], [0.3], [5.0]]
+    errors = []
+    for backend in ("cuda", "cpp"):
+        with pytest.raises(lf.DivergenceError) as info:
+            lf.sample(lf.potentials.DoubleWell(), scheme, initial=initial, n_steps=30, seed=1, backend=backend)
+        errors.append(info.value)
+    assert str(errors[0]) == str(errors[1])
+    np.testing.assert_array_equal(errors[0].trajectory.positions, errors[1].trajectory.positions)
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [lf.ULA(0.5), lf.BAOAB(0.6, friction=0.1, kT=0.02), lf.Splitting("OBABO", 0.6, drag=0.1, kT=0.02)],
+    ids=repr,
+)
+def test_frozen_particles_are_those_of_cpp(scheme):
+    initial = [[0.1], [6.0], [0.3], [5.0]]
+    runs = []
+    for backend in ("cuda", "cpp"):
+        simulation = lf.Simulation(
+            lf.potentials.DoubleWell(barrier=0.5),
+            scheme,
+            initial=initial,
+            seed=1,
+            backend=backend,
+            on_divergence="freeze",
+        )
+        simulation.run(12)
+        simulation.run(5)
+        runs.append(simulation)
+    assert (runs[0].diverged >= 0).any()
+    assert (runs[0].diverged < 0).any()
+    np.testing.assert_array_equal(runs[0].diverged, runs[1].diverged)
+    np.testing.assert_array_equal(runs[0].positions, runs[1].positions)
+
+
+# --- potentials of the user's -----------------------------------------------------------------------------------------
+
+STRENGTH = 1.5
+
+
+def helper(x):
+    return STRENGTH * lf.math.exp(-x * x)
+
+
+def energy(x, k, w):
+    return helper(x[0]) + 0.5 * k * x[0] * x[0] + w[1] * math.cos(x[1]) + 0.5 * w[0] * x[1] * x[1]
+
+
+def gradient(x, out, k, w):
+    out[0] = -2.0 * x[0] * helper(x[0]) + k * x[0]
+    out[1] = w[0] * x[1] - w[1] * np.sin(x[1])
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("scheme", [lf.ULA(0.02), lf.MALA(0.2), lf.BAOAB(0.1, friction=1.0)], ids=repr)
+def test_custom_has_the_bits_of_numba(scheme, precision):
+    potential = lf.potentials.Custom(energy=energy, gradient=gradient, dim=2, k=2.0, w=[1.0, 0.3])
+    assert_equal_bits(*both(potential, scheme, other="numba", precision=precision))
+    assert_equal_bits(*both(potential.replace(k=3.0), scheme, other="numba", precision=precision))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("scheme", [lf.ULA(0.02), lf.MALA(0.2), lf.BAOAB(0.1, friction=1.0)], ids=repr)
+def test_expression_has_the_bits_of_numba(scheme, precision):
+    potential = lf.potentials.Expression(
+        "a*(x**2 - 1)**2 + cos(3*x*y) + where(y > 0, y**3, -y**3)*exp(-x**2) + log(1 + y**2)", variables="x y", a=0.5
+    )
+    assert_equal_bits(*both(potential, scheme, other="numba", precision=precision))
+
+
+def test_energies_of_a_run():
+    a, b = both(lf.potentials.DoubleWell(), lf.ULA(0.01))
+    np.testing.assert_array_equal(a.energies, b.energies)
+
+
+# --- choice -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_simulator_counts_as_available():
+    assert cuda.is_available()
+    assert backends.available(lf.potentials.Free(1))["cuda"] is None
+    assert '"cuda" (' in lf.explain_backend(lf.potentials.Free(1), "cuda")
+
+
+def test_cross_check_includes_it():
+    report = lf.cross_check(lf.potentials.DoubleWell(), lf.ULA(0.01), n_particles=4, n_steps=6, moment_steps=0)
+    assert report.ok, report
+    (found,) = (b for b in report.backends if b.name == "cuda")
+    assert found.first_difference is None
+
+
+def test_cross_check_finds_a_fault_on_the_gpu(monkeypatch):
+    right = cuda_backend._advance
+
+    def wrong(problem, *arguments):
+        import dataclasses
+
+        return right(dataclasses.replace(problem, seed=problem.seed + 1), *arguments)
+
+    monkeypatch.setattr(cuda_backend, "_advance", wrong)
+    report = lf.cross_check(lf.potentials.DoubleWell(), lf.ULA(0.01), n_particles=4, n_steps=6, moment_steps=0)
+    assert any(problem.startswith("cuda: step 1, particle") for problem in report.problems)
+
+
+def test_batch_does_not_run_there():
+    potential = lf.potentials.Batch(gradient=lambda x: x, dim=1)
+    with pytest.raises(ValueError, match='backend="cuda" cannot run'):
+        lf.sample(potential, lf.ULA(0.1), n_steps=1, backend="cuda")
+
+
+def test_every_potential_is_covered():
+    assert {name.split(" ")[0] for name in POTENTIALS} == {p.kind for p in lf.potentials.BUILTIN}

@@ -1,0 +1,178 @@
+"""The CUDA backend: what can be seen without a GPU; its tests in the simulator; on a GPU, where there is one."""
+
+import importlib.util
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from cases import POTENTIALS, PRECISIONS, problem, python_environment, run_python
+
+import langevin_fast as lf
+from langevin_fast import backends
+from langevin_fast.backends import cuda as cuda_backend
+from langevin_fast.simulation import Simulation
+
+if importlib.util.find_spec("numba_cuda") is None:
+    pytest.skip("numba-cuda is not installed", allow_module_level=True)
+
+from numba import cuda
+
+
+def test_in_the_simulator():
+    tests = Path(__file__).with_name("simulated_cuda.py")
+    environment = {"NUMBA_ENABLE_CUDASIM": "1", "OMP_WAIT_POLICY": "passive"}
+    result = run_python("-m", "pytest", "-q", "-p", "no:cacheprovider", str(tests), environment=environment)
+    assert result.returncode == 0, result.stdout[-8000:] + result.stderr[-2000:]
+    assert re.search(r"\d{3} passed", result.stdout)
+
+
+def test_command_line_in_the_simulator():
+    result = run_python(
+        *("-W", "ignore", "-m", "langevin_fast", "cross-check", "--potential", "Free", "--precision", "double"),
+        *("--steps", "3", "--moment-steps", "0"),
+        environment={"NUMBA_ENABLE_CUDASIM": "1"},
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count("cpp, numba, cuda, batch") == 5
+
+
+# --- availability -----------------------------------------------------------------------------------------------------
+
+
+def test_without_numba_cuda(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(lf.BackendUnavailableError, match=r'pip install "langevin-fast\[cuda\]"'):
+        lf.sample(lf.potentials.Free(1), lf.ULA(0.1), n_steps=1, backend="cuda")
+
+
+def test_without_a_gpu(monkeypatch):
+    monkeypatch.setattr(cuda, "is_available", lambda: False)
+    with pytest.raises(lf.BackendUnavailableError, match="NVIDIA GPU"):
+        lf.sample(lf.potentials.Free(1), lf.ULA(0.1), n_steps=1, backend="cuda")
+    assert "NVIDIA GPU" in backends.available(lf.potentials.Free(1))["cuda"]
+    assert "does not run" in lf.explain_backend(lf.potentials.Free(1), "cuda")
+
+
+def test_environment_of_the_simulator_is_not_that_of_these_tests():
+    assert "NUMBA_ENABLE_CUDASIM" not in python_environment()
+
+
+# --- machine code -----------------------------------------------------------------------------------------------------
+
+
+def ptx(monkeypatch, potential, scheme, precision):
+    """What the compiler makes of the kernel for a GPU of compute capability 9.0, as text."""
+    import numba.cuda.dispatcher
+    from numba.cuda import types
+
+    from langevin_fast.gpu.kernel import Layout, kernel, without_contraction
+
+    try:
+        from numba.cuda.cudadrv.nvvm import NVVM
+
+        NVVM()
+    except Exception as error:
+        pytest.skip(f"no NVVM library: {error}")
+    device = SimpleNamespace(compute_capability=(9, 0))
+    monkeypatch.setattr(numba.cuda.dispatcher, "get_current_device", lambda: device)
+    p = Simulation(potential, scheme, n_particles=4, precision=precision, backend="numba")._problem
+    layout = Layout.of(p.program, potential.dim, p.dtype, checked=False)
+    real = types.float32 if precision == "single" else types.float64
+    n_state, matrix, frames = 2 if layout.has_velocities else 1, real[:, ::1], real[:, :, ::1]
+    integers, u64 = types.int64[::1], types.uint64
+    signature = types.void(
+        *[matrix] * (2 * n_state), *[frames] * n_state, u64[::1], real[::1], integers, integers, types.int32[::1],
+        u64, u64, *[types.int64] * 4, *[matrix] * sum(len(shapes) for _, _, shapes in layout.program),
+    )  # fmt: skip
+    with without_contraction():
+        return cuda.compile_ptx(kernel(potential.functions, layout).py_func, signature, cc=(9, 0))[0]
+
+
+def assert_same_arithmetic(code, precision):
+    """Only operations that IEEE 754 defines, one at a time."""
+    assert "mul.rn" in code
+    assert "div.rn" in code
+    assert not re.search(r"\bfma\.", code)
+    assert ".approx" not in code
+    assert ".ftz" not in code
+    if precision == "single":
+        assert ".f64" not in code
+    else:
+        assert ".f32" not in code
+
+
+UNROLLED = [name for name in POTENTIALS if name not in ("Harmonic 70-D", "LennardJonesCluster")]
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme", "precision"),
+    [(name, *rest) for name in UNROLLED for rest in (("BAOAB", "single"), ("MALA", "double"))]
+    + [("DoubleWell", "LeimkuhlerMatthews", "single"), ("Rosenbrock", "ULA", "double")],
+)
+def test_compiled_for_a_gpu(monkeypatch, name, scheme, precision):
+    potential, made = problem(name, scheme)
+    code = ptx(monkeypatch, potential, made, precision)
+    assert_same_arithmetic(code, precision)
+    if potential.kind != "HybridRosenbrock":  # its parameters say which components belong together
+        assert ".local" not in code, "the state is not in registers"
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_expression_compiled_for_a_gpu(monkeypatch, precision):
+    potential = lf.potentials.Expression("a*(x**2 - 1)**2 + tanh(3*x*y) + y**4", variables="x y", a=0.5)
+    assert_same_arithmetic(ptx(monkeypatch, potential, lf.MALA(0.1), precision), precision)
+
+
+def energy(x, k):
+    return 0.5 * k * x[0] * x[0] + np.cos(x[0])
+
+
+def gradient(x, out, k):
+    out[0] = k * x[0] - np.sin(x[0])
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_custom_compiled_for_a_gpu(monkeypatch, precision):
+    potential = lf.potentials.Custom(energy=energy, gradient=gradient, dim=1, k=2.0)
+    assert_same_arithmetic(ptx(monkeypatch, potential, lf.MALA(0.1), precision), precision)
+
+
+# --- on a GPU ---------------------------------------------------------------------------------------------------------
+
+# False where the libraries are missing, too; the simulator is not on in this process.
+on_gpu = pytest.mark.skipif(not cuda.is_available(), reason="no GPU")
+
+
+@on_gpu
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("scheme", ["ULA", "LeimkuhlerMatthews", "MALA", "BAOAB", "OBABO"])
+@pytest.mark.parametrize("name", POTENTIALS)
+def test_gpu_has_the_bits_of_cpp(name, scheme, precision):
+    potential, made = problem(name, scheme)
+    runs = [
+        lf.sample(
+            potential, made, n_steps=200, n_particles=1000, stride=50, seed=7, precision=precision, backend=backend
+        )
+        for backend in ("cuda", "cpp")
+    ]
+    np.testing.assert_array_equal(runs[0].positions, runs[1].positions)
+    np.testing.assert_array_equal(runs[0].final.accepted, runs[1].final.accepted)
+
+
+@on_gpu
+def test_divergence_on_a_gpu():
+    with pytest.raises(lf.DivergenceError) as info:
+        lf.sample(lf.potentials.DoubleWell(), lf.ULA(0.5), initial=[6.0], n_steps=30, seed=1, backend="cuda")
+    assert info.value.trajectory.backend == "cuda"
+
+
+def test_frames_are_split_into_launches():
+    frames = lf.backends.problem.Frames(10, 5, np.empty((100, 1, 1)), None)
+    # nothing to store before the first frame
+    assert cuda_backend._frames_ahead(frames, 0, 9, 8) == (0, 0, -1, 9)
+    assert cuda_backend._frames_ahead(frames, 0, 21, 8) == (0, 3, 10, 21)
+    assert cuda_backend._frames_ahead(frames, 20, 31, 8) == (3, 5, 25, 31)
+    # two frames at a time: the launch ends with the second
+    assert cuda_backend._frames_ahead(frames, 20, 500, cuda_backend._FRAME_BYTES // 2) == (3, 5, 25, 30)
