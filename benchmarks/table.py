@@ -19,6 +19,7 @@ from typing import NamedTuple
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is imported
 
 import numpy as np
+import user_potentials
 import workloads
 from timing import Work, seconds_per_step
 from workloads import CROWD, Case
@@ -216,6 +217,104 @@ def few_chains() -> Iterator[Row]:
             yield Row(f"{what}, {n} chains: NumPy loop (BLAS) / ours", micro[-n] / micro[n], "x", times=times)
 
 
+def potentials_of_the_user() -> Iterator[Row]:
+    """Custom and Expression against the built-in potentials."""
+    p, written = lf.potentials, user_potentials
+    for precision in PRECISIONS:
+        for what, potential, builtin, h, kT, schemes, target in (
+            (
+                "Custom, 1-D double well",
+                written.custom_double_well(),
+                p.DoubleWell(),
+                0.01,
+                1.0,
+                ("ULA", "BAOAB"),
+                1.15,
+            ),
+            (
+                "Expression, 1-D double well",
+                written.expression_double_well(),
+                p.DoubleWell(),
+                0.01,
+                1.0,
+                ("ULA", "BAOAB"),
+                1.15,
+            ),
+            (
+                "Expression, Müller-Brown",
+                written.expression_muller_brown(),
+                p.MullerBrown(),
+                1e-5,
+                15.0,
+                ("ULA", "BAOAB"),
+                1.4,
+            ),
+            ("Custom, 2-D Rosenbrock", written.custom_rosenbrock(2), p.Rosenbrock(), 1e-5, 1.0, ("ULA", "BAOAB"), 1.5),
+            (
+                "Custom, 10-D Rosenbrock",
+                written.custom_rosenbrock(10),
+                p.HybridRosenbrock(10, 1, a=1.0, b=100.0, mu=1.0),
+                1e-5,
+                1.0,
+                ("ULA", "BAOAB"),
+                1.5,
+            ),
+        ):
+            for scheme in schemes:
+                t = seconds_per_step(
+                    {
+                        "user's": workloads.ours(Case(potential, h, kT), scheme, precision),
+                        "built-in": workloads.ours(Case(builtin, h, kT), scheme, precision),
+                    }
+                )
+                times = pair(t["user's"], t["built-in"], CROWD * potential.dim)
+                yield at_most(
+                    f"{what}, {scheme}, {precision} / the built-in one", t["user's"] / t["built-in"], target, times
+                )
+
+
+def numba_loops() -> Iterator[Row]:
+    """What people write today."""
+    case = Case(user_potentials.custom_double_well(), 0.01)
+    t = seconds_per_step({"ours": workloads.ours(case), **user_potentials.numba_loops(CROWD, 0.01)}, repeats=15)
+    for loop, target in (("np.random", 15), ("Generator", 4)):
+        what = f"ULA, 1-D double well, double: Numba loop with {loop} / Custom"
+        yield at_least(what, t[loop] / t["ours"], target, pair(t["ours"], t[loop], CROWD))
+
+
+def compilation() -> Iterator[Row]:
+    runs = []
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", user_potentials.COMPILE], capture_output=True, text=True, check=True
+        )
+        runs.append(json.loads(done.stdout))
+    first, second, changed = (min(times) for times in zip(*runs, strict=True))
+    yield at_most(
+        "first Expression: construction and first step, imports of SymPy and Numba included", first, 6, "", "s"
+    )
+    yield at_most("a second Expression of the same dimension", second, 4, "", "s")
+    yield Row("the first one with another parameter: a whole lf.sample of one step", changed * 1e3, "ms")
+
+
+def batch() -> Iterator[Row]:
+    """What the coupled loop costs beyond a callable that costs nothing."""
+    n = CROWD
+    for dim in (1, 10):
+        for precision in PRECISIONS:
+            dtype = workloads.DTYPES[precision]
+            zero = np.zeros((n, dim), dtype)
+            potential = lf.potentials.Batch(
+                gradient=lambda x, g=zero: g, energy=lambda x, g=zero: g[:, 0].copy(), dim=dim
+            )
+            for scheme in ("ULA", "BAOAB", "MALA"):
+                work = workloads.ours(Case(potential, 0.01), scheme, precision)
+                t = seconds_per_step({"": work}, repeats=15)[""] / (n * dim) * 1e9
+                yield at_most(
+                    f"Batch, {scheme}, {dim}-D, {precision}: overhead per particle-step and dimension", t, 3, "", "ns"
+                )
+
+
 PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "normals": normals_and_schemes,
     "mala": mala,
@@ -226,6 +325,10 @@ PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "flatness": flatness,
     "import": import_time,
     "chains": few_chains,
+    "user": potentials_of_the_user,
+    "numba": numba_loops,
+    "compile": compilation,
+    "batch": batch,
 }
 
 

@@ -354,15 +354,15 @@ void update(const py::list& program, const Array<Real>& x_in, const py::object& 
 }
 
 template <class Real>
-void metropolis(const py::tuple& coefficients, const Array<Real>& old_x, const Array<Real>& old_g,
-                const Array<Real>& old_energy, const Array<Real>& uniforms, Array<Real>& x, Array<Real>& g,
+void metropolis(const py::tuple& coefficients, const Array<Real>& old_x, const Array<Real>& new_g,
+                const Array<Real>& new_energy, const Array<Real>& uniforms, Array<Real>& x, Array<Real>& g,
                 Array<Real>& energy, Array<int64_t>& accepted) {
   if (x.ndim() != 2) throw py::value_error("x must have the shape (n, dim)");
   const int64_t n = x.shape(0), dim = x.shape(1);
   require_shape(old_x, "old_x", {n, dim});
-  require_shape(old_g, "old_g", {n, dim});
+  require_shape(new_g, "new_g", {n, dim});
   require_shape(g, "g", {n, dim});
-  require_shape(old_energy, "old_energy", {n});
+  require_shape(new_energy, "new_energy", {n});
   require_shape(energy, "energy", {n});
   require_shape(uniforms, "uniforms", {n});
   require_shape(accepted, "accepted", {n});
@@ -370,8 +370,8 @@ void metropolis(const py::tuple& coefficients, const Array<Real>& old_x, const A
                          static_cast<int>(dim),
                          {},
                          old_x.data(),
-                         old_g.data(),
-                         old_energy.data(),
+                         new_g.data(),
+                         new_energy.data(),
                          uniforms.data(),
                          x.mutable_data(),
                          g.mutable_data(),
@@ -463,7 +463,7 @@ PYBIND11_MODULE(_core, m) {
       py::arg("next_xi"), py::arg("x_out"), py::arg("v_out")
 #define LF_METROPOLIS(Real)                                                                             \
   &metropolis<Real>, py::kw_only(), py::arg("coefficients"), py::arg("old_x").noconvert(),              \
-      py::arg("old_g").noconvert(), py::arg("old_energy").noconvert(), py::arg("uniforms").noconvert(), \
+      py::arg("new_g").noconvert(), py::arg("new_energy").noconvert(), py::arg("uniforms").noconvert(), \
       py::arg("x").noconvert(), py::arg("g").noconvert(), py::arg("energy").noconvert(),                \
       py::arg("accepted").noconvert()
 #define LF_ALL_FINITE(Real) &all_finite<Real>, py::arg("x").noconvert()

@@ -167,6 +167,17 @@ using MaskOf = typename Number<T>::Mask;
 template <class T>
 inline constexpr int kLanesOf = Number<T>::kLanes;
 
+template <class T>
+LF_INLINE RealOf<T> get_lane(const T& x, int lane) {
+  RealOf<T> r;
+  __builtin_memcpy(&r, reinterpret_cast<const char*>(&x) + lane * sizeof(r), sizeof(r));
+  return r;
+}
+template <class T>
+LF_INLINE void set_lane(T& x, int lane, RealOf<T> value) {
+  __builtin_memcpy(reinterpret_cast<char*>(&x) + lane * sizeof(value), &value, sizeof(value));
+}
+
 // --- comparisons and selection --------------------------------------------------------------------------------------
 
 #define LF_COMPARE(name, op)                                                    \

@@ -34,17 +34,6 @@ class Arena {
   std::size_t used_ = 0;
 };
 
-template <class T>
-LF_INLINE RealOf<T> get_lane(const T& x, int lane) {
-  RealOf<T> r;
-  __builtin_memcpy(&r, reinterpret_cast<const char*>(&x) + lane * sizeof(r), sizeof(r));
-  return r;
-}
-template <class T>
-LF_INLINE void set_lane(T& x, int lane, RealOf<T> value) {
-  __builtin_memcpy(reinterpret_cast<char*>(&x) + lane * sizeof(value), &value, sizeof(value));
-}
-
 // Consecutive operations that go through the components together.
 struct Pass {
   int begin, end;  // in the program

@@ -59,13 +59,15 @@ LF_INLINE void update_at(const Update<Real>& u, int64_t i) {
   if (u.v_out) store(u.v_out + i, v);
 }
 
-// Component c of particles i, i + 1, ...
-template <class T>
-LF_INLINE T gather(const Real* a, int64_t i, int c, int dim, int valid) {
-  if (dim == 1 && valid == kLanesOf<T>) return load<T>(a + i);
-  T r = T(Real(0));
-  for (int lane = 0; lane < valid; ++lane) reinterpret_cast<Real*>(&r)[lane] = a[(i + lane) * dim + c];
+// The first number of each of some particles, which lie `dim` apart.
+LF_INLINE Wide gather(const Real* a, int64_t i, int dim, int valid) {
+  if (dim == 1 && valid == kLanesOf<Wide>) return load<Wide>(a + i);
+  Wide r = Wide(Real(0));
+  for (int lane = 0; lane < valid; ++lane) set_lane(r, lane, a[(i + lane) * dim]);
   return r;
+}
+LF_INLINE Wide first_component(const Coefficient<Real>& k, int64_t i, int dim, int valid) {
+  return k.component_stride ? gather(k.value, i, dim, valid) : Wide(*k.value);
 }
 
 }  // namespace
@@ -86,37 +88,53 @@ bool all_finite(const Real* x, int64_t n) {
   return rest == Real(0);
 }
 
-// Decides between the old state and the proposal of each particle, and writes the one that stays to both.
+// Decides between the old state and the proposal of each particle; x, g and energy become those of the one that stays.
 void metropolis(const Metropolis<Real>& m) {
+  constexpr int kGroup = kLanesOf<Wide>;
   const int dim = m.dim;
-  for (int64_t i = 0; i < m.n; i += kLanesOf<Narrow>) {
-    const int valid = m.n - i < kLanesOf<Narrow> ? static_cast<int>(m.n - i) : kLanesOf<Narrow>;
-    const auto at = [&](const Coefficient<Real>& k, int c) LF_INLINED {
-      return k.component_stride ? gather<Narrow>(k.value, i, c, dim, valid) : Narrow(*k.value);
-    };
-    Narrow forward = Narrow(Real(0)), backward = Narrow(Real(0));
-    for (int c = 0; c < dim; ++c) {
-      const Narrow x = gather<Narrow>(m.old_x, i, c, dim, valid), y = gather<Narrow>(m.x, i, c, dim, valid);
-      const Narrow mobility = at(m.coefficients[2], c);
-      forward += squared_noise(x, gather<Narrow>(m.old_g, i, c, dim, valid), y, mobility);
-      backward += squared_noise(y, gather<Narrow>(m.g, i, c, dim, valid), x, mobility);
+  for (int64_t i = 0; i < m.n; i += kGroup) {
+    const int valid = m.n - i < kGroup ? static_cast<int>(m.n - i) : kGroup;
+    Wide forward = Wide(Real(0)), backward = Wide(Real(0));
+    if (dim == 1 && valid == kGroup) {
+      const Wide x = load<Wide>(m.old_x + i), y = load<Wide>(m.x + i);
+      const Wide mobility = coefficient<Wide>(m.coefficients[2], i);
+      forward += squared_noise(x, load<Wide>(m.g + i), y, mobility);
+      backward += squared_noise(y, load<Wide>(m.new_g + i), x, mobility);
+    } else {
+      for (int lane = 0; lane < valid; ++lane) {
+        Real there = 0, back = 0;
+        for (int64_t j = (i + lane) * dim; j < (i + lane + 1) * dim; ++j) {
+          const Real mobility = coefficient<Real>(m.coefficients[2], j);
+          there += squared_noise(m.old_x[j], m.g[j], m.x[j], mobility);
+          back += squared_noise(m.x[j], m.new_g[j], m.old_x[j], mobility);
+        }
+        set_lane(forward, lane, there);
+        set_lane(backward, lane, back);
+      }
     }
-    const Narrow difference = gather<Narrow>(m.energy, i, 0, 1, valid) - gather<Narrow>(m.old_energy, i, 0, 1, valid);
-    const Narrow ratio =
-        log_acceptance(difference, forward, backward, at(m.coefficients[0], 0), at(m.coefficients[1], 0));
-    const Narrow u = gather<Narrow>(m.uniforms, i, 0, 1, valid);
+    // the first component's: these coefficients have a value per particle at most
+    const Wide ratio = log_acceptance(gather(m.new_energy, i, 1, valid) - gather(m.energy, i, 1, valid), forward,
+                                      backward, first_component(m.coefficients[0], i, dim, valid),
+                                      first_component(m.coefficients[1], i, dim, valid));
     // as in the block loop: what is not finite is rejected
-    const auto accept = less(scaled_log<1, 0>(u), ratio) & less(ratio, Narrow(Real(__builtin_inf())));
-    const Narrow accepted = select(accept, Narrow(Real(1)), Narrow(Real(0)));
+    const auto accept =
+        less(scaled_log<1, 0>(gather(m.uniforms, i, 1, valid)), ratio) & less(ratio, Wide(Real(__builtin_inf())));
+    const Wide accepted = select(accept, Wide(Real(1)), Wide(Real(0)));
+    for (int lane = 0; lane < valid; ++lane) m.accepted[i + lane] += static_cast<int64_t>(get_lane(accepted, lane));
+    if (dim == 1 && valid == kGroup) {
+      store(m.x + i, select(accept, load<Wide>(m.x + i), load<Wide>(m.old_x + i)));
+      store(m.g + i, select(accept, load<Wide>(m.new_g + i), load<Wide>(m.g + i)));
+      store(m.energy + i, select(accept, load<Wide>(m.new_energy + i), load<Wide>(m.energy + i)));
+      continue;
+    }
     for (int lane = 0; lane < valid; ++lane) {
-      const bool stays = reinterpret_cast<const Real*>(&accepted)[lane] == Real(0);
-      const int64_t j = i + lane;
-      m.accepted[j] += stays ? 0 : 1;
-      if (!stays) continue;
-      m.energy[j] = m.old_energy[j];
-      for (int c = 0; c < dim; ++c) {
-        m.x[j * dim + c] = m.old_x[j * dim + c];
-        m.g[j * dim + c] = m.old_g[j * dim + c];
+      const int64_t particle = i + lane, begin = particle * dim;
+      const std::size_t bytes = static_cast<std::size_t>(dim) * sizeof(Real);
+      if (get_lane(accepted, lane) != Real(0)) {
+        m.energy[particle] = m.new_energy[particle];
+        __builtin_memcpy(m.g + begin, m.new_g + begin, bytes);
+      } else {
+        __builtin_memcpy(m.x + begin, m.old_x + begin, bytes);
       }
     }
   }

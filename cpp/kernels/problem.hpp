@@ -116,8 +116,8 @@ struct Metropolis {
   int64_t n;
   int dim;
   Coefficient<Real> coefficients[kMaxCoefficients];  // of n x dim elements
-  const Real *old_x, *old_g, *old_energy, *uniforms;
-  Real *x, *g, *energy;
+  const Real *old_x, *new_g, *new_energy, *uniforms;
+  Real *x, *g, *energy;  // the proposals, and what belongs to the old positions
   int64_t* accepted;
 };
 

@@ -109,25 +109,24 @@ class _Run:
     def metropolis_step(self, now: _Committed) -> tuple[np.ndarray, None]:
         potential = self.problem.potential
         if self.gradient is None or self.energy is None:
-            self.energy, self.gradient = potential.batch_energy_gradient(now.x)
+            energy, gradient = potential.batch_energy_gradient(now.x)
+            # Written to below; and the callable may use its own arrays again.
+            self.energy, self.gradient = energy.copy(), gradient.copy()
         propose, test = self.passes
         y = self.spare_x
         _core.update(propose.program, now.x, None, self.gradient, self.noise.row(now.step), None, y, None)
         energy, gradient = potential.batch_energy_gradient(y)
-        # Written to below, or needed after the next call: the callable may use its own array again.
-        energy, gradient = energy.copy(), gradient.copy()
         _core.metropolis(
             coefficients=test.program[0][1],
             old_x=now.x,
-            old_g=self.gradient,
-            old_energy=self.energy,
+            new_g=gradient,
+            new_energy=energy,
             uniforms=self.noise.uniforms(now.step),
             x=y,
-            g=gradient,
-            energy=energy,
+            g=self.gradient,
+            energy=self.energy,
             accepted=self.accepted,
         )
-        self.energy, self.gradient = energy, gradient
         return y, None
 
     def keep_finite(self, step: int, x: np.ndarray, v: np.ndarray | None) -> None:
