@@ -38,6 +38,13 @@ def test_command_line_in_the_simulator():
     assert result.stdout.count("cpp, numba, cuda, batch") == 5
 
 
+def test_benchmark_checks_in_the_simulator():
+    script = Path(__file__).parents[1] / "benchmarks" / "gpu.py"
+    result = run_python("-W", "ignore", str(script), environment={"NUMBA_ENABLE_CUDASIM": "1"})
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count("the bits of the CPU") == 24
+
+
 # --- availability -----------------------------------------------------------------------------------------------------
 
 

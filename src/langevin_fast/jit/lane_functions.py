@@ -26,7 +26,7 @@ _LIBRARY = (
     *(math.asin, math.acos, math.atan, math.asinh, math.acosh, math.atanh),
     *(math.erf, math.erfc, math.gamma, math.lgamma, math.floor, math.ceil),
 )
-_LIBRARY_2 = (math.atan2, math.hypot, math.fmod)
+_LIBRARY_2 = (math.atan2, math.hypot)
 
 KNOWN = frozenset(getattr(lf_math, name) for name in lf_math.__all__)
 
