@@ -30,9 +30,9 @@ def check_available() -> None:
 
     if not cuda.is_available():
         raise BackendUnavailableError(
-            'backend="cuda" needs an NVIDIA GPU with its driver and the CUDA libraries: numba-cuda finds none here '
-            '(pip install "langevin-fast[cuda]" brings the libraries; "numba -s" says more). To try it without one, '
-            "set the environment variable NUMBA_ENABLE_CUDASIM=1"
+            'backend="cuda" finds no NVIDIA GPU with its driver and the CUDA libraries '
+            '(pip install "langevin-fast[cuda]" brings the libraries; '
+            "NUMBA_ENABLE_CUDASIM=1 in the environment simulates a GPU, slowly)"
         )
 
 
