@@ -20,7 +20,7 @@ LAYERS = (
     {"math"},
     {"noise", "progress", "jit", "symbolic"},
     {"potentials", "schemes"},
-    {"gpu", "reference"},
+    {"fokker_planck", "gpu", "reference"},
     {"backends"},
     {"simulation", "trajectory"},
     {"sampling"},
@@ -35,6 +35,7 @@ ROOMS = {
     "potentials": {"potentials.base", "potentials.batch", "potentials.compiled"},
     "backends": {"backends.problem", "backends.cpp"},
     "jit": {"jit.aliases", "jit.packs", "jit.lane_functions", "jit.rebuilt"},
+    "fokker_planck": {"fokker_planck.comparison", "fokker_planck.grid"},
     "gpu": {"gpu.device_functions"},
 }
 

@@ -1,7 +1,7 @@
 """Fast, exactly reproducible Langevin dynamics."""
 
 from . import config as _config
-from . import math, potentials
+from . import fokker_planck, math, potentials
 from ._version import __version__
 from .backends import explain_backend
 from .config import show_config
@@ -31,6 +31,7 @@ __all__ = [
     "__version__",
     "cross_check",
     "explain_backend",
+    "fokker_planck",
     "math",
     "noise",
     "potentials",
