@@ -24,7 +24,7 @@ LAYERS = (
     {"backends"},
     {"simulation", "trajectory"},
     {"sampling"},
-    {"config", "cross_check", "demo"},
+    {"config", "cross_check", "demo", "score"},
     {"cli"},
     {"__init__"},
     {"__main__"},

@@ -1,7 +1,7 @@
 """Fast, exactly reproducible Langevin dynamics."""
 
 from . import config as _config
-from . import fokker_planck, math, potentials
+from . import fokker_planck, math, potentials, score
 from ._version import __version__
 from .backends import explain_backend
 from .config import show_config
@@ -36,5 +36,6 @@ __all__ = [
     "noise",
     "potentials",
     "sample",
+    "score",
     "show_config",
 ]

@@ -61,6 +61,9 @@ class Simulation:
     streams : sequence of int, optional
         The noise stream of each particle, 0 <= stream < 2**56. Default: 0, 1, 2, ...; ``streams=[17]`` reruns particle
         17 alone.
+    first_step : int, default 0
+        The number of steps already made: the noise goes on from there. With the positions (and velocities) of an
+        earlier run this continues it.
     on_divergence : {"raise", "freeze"}
         What happens when a particle is no longer finite: a :class:`DivergenceError`, or it stays where it last was
         finite (``.diverged`` says since when) and the others go on.
@@ -87,6 +90,7 @@ class Simulation:
         precision: str = "double",
         threads: int | None = None,
         streams: Sequence[int] | np.ndarray | None = None,
+        first_step: int = 0,
         on_divergence: str = "raise",
     ) -> None:
         if not isinstance(potential, Potential):
@@ -142,7 +146,8 @@ class Simulation:
                 if v is None
                 else _per_component("velocities", v, n, potential.dim, dtype)
             )
-        self._state = State(0, positions, v, np.zeros(n, np.int64), np.full(n, -1, np.int64))
+        self._first_step = checks.integer("first_step", first_step, 0, MOST_STEPS)
+        self._state = State(self._first_step, positions, v, np.zeros(n, np.int64), np.full(n, -1, np.int64))
         if scheme.metropolised:
             _check_start(potential, self._state.positions)
         self._seconds_per_step: float | None = None
@@ -197,11 +202,11 @@ class Simulation:
 
     @property
     def acceptance_rate(self) -> np.ndarray | None:
-        """Fraction of accepted proposals of each particle since step 0; None for schemes without tests."""
+        """Fraction of accepted proposals of each particle since the first step; None for schemes without tests."""
         if not self.scheme.metropolised:
             return None
         with np.errstate(invalid="ignore"):
-            return self._state.accepted / np.float64(self._state.step)
+            return self._state.accepted / np.float64(self._state.step - self._first_step)
 
     @property
     def diverged(self) -> np.ndarray:

@@ -1,0 +1,18 @@
+"""Scores, s(x) = grad log p(x): estimated from data, judged by score matching, sampled by annealed dynamics."""
+
+from .annealed import Annealed, annealed_langevin, geometric_levels
+from .kernel_density import KernelDensity
+from .objectives import Estimate, denoise, denoising, explicit, implicit, sliced
+
+__all__ = [
+    "Annealed",
+    "Estimate",
+    "KernelDensity",
+    "annealed_langevin",
+    "denoise",
+    "denoising",
+    "explicit",
+    "geometric_levels",
+    "implicit",
+    "sliced",
+]

@@ -1,0 +1,157 @@
+"""Annealed Langevin dynamics: plain Langevin steps through densities of decreasing noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import checks
+from ..potentials.base import Potential
+from ..potentials.batch import Batch
+from ..schemes import ULA
+from ..simulation import Simulation
+
+
+@dataclass(frozen=True, eq=False)
+class Annealed:
+    """What :func:`annealed_langevin` returns.
+
+    Attributes
+    ----------
+    positions : ndarray of shape (n_particles, dim)
+        At the end, denoised if that was asked for.
+    sigmas, step_sizes : ndarray of shape (L,)
+        The noise levels and the step size h_i of each.
+    seed : int
+        Of the run.
+    """
+
+    positions: np.ndarray
+    sigmas: np.ndarray
+    step_sizes: np.ndarray
+    seed: int
+
+
+def geometric_levels(first: float, last: float, n: int) -> np.ndarray:
+    """`n` noise levels from `first` down to `last`, each the same fraction of the one before.
+
+    Parameters
+    ----------
+    first, last : float
+        first > last > 0, in length units.
+    n : int
+        >= 2.
+
+    Returns
+    -------
+    (n,) array
+    """
+    first, last = checks.positive("first", first), checks.positive("last", last)
+    if not first > last:
+        raise ValueError(f"first={first!r} must be larger than last={last!r}")
+    return np.geomspace(first, last, checks.integer("n", n, 2))
+
+
+def annealed_langevin(
+    score: Callable[..., Any] | Sequence[Potential],
+    sigmas: ArrayLike,
+    *,
+    step_size: float,
+    n_steps: int,
+    initial: ArrayLike,
+    denoise: bool = False,
+    seed: int | None = None,
+    precision: str = "double",
+    backend: str = "auto",
+    threads: int | None = None,
+) -> Annealed:
+    r"""Sample by Langevin steps through a sequence of smoothed densities, from the widest to the narrowest.
+
+    At level i, `n_steps` steps :math:`x' = x + h_i\, s(x, \sigma_i) + \sqrt{2 h_i}\,\xi` with
+    :math:`h_i = h\,\sigma_i^2/\sigma_L^2`. NCSN's step sizes alpha_i are 2 h_i (its update is x + (alpha/2) s +
+    sqrt(alpha) xi). Stability needs h_i times the largest curvature of level i below 2: about h/sigma_L^2 < 2.
+
+    Parameters
+    ----------
+    score : callable or sequence of Potential
+        ``score(x, sigma)`` maps (n, dim) positions to (n, dim); or a potential for each level, whose score at kT = 1 is
+        minus its gradient: these run in the compiled loop.
+    sigmas : (L,) array
+        Noise levels, > 0, in length units, descending; see :func:`geometric_levels`.
+    step_size : float
+        h > 0, that of the last level, in time units.
+    n_steps : int
+        Of each level, >= 1.
+    initial : (n_particles, dim) array
+        Where the particles start.
+    denoise : bool
+        End with the mean of x given the last noisy position, x + sigma_L^2 s(x, sigma_L) (Tweedie's formula).
+    seed, precision, backend, threads
+        As for :func:`langevin_fast.sample`. The steps of all levels are numbered through, so that no noise is used
+        twice.
+
+    Returns
+    -------
+    Annealed
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not allowed.
+    DivergenceError
+        A particle is no longer finite: the step size is too large for some level.
+
+    References
+    ----------
+    Y. Song, S. Ermon, NeurIPS 2019, algorithm 1.
+    """
+    levels = checks.positive_array("sigmas", sigmas, shape=(None,))
+    if not len(levels) or (np.diff(levels) > 0).any():
+        raise ValueError(f"sigmas={checks.shorten(sigmas)} is not allowed: they must descend")
+    h = checks.positive("step_size", step_size)
+    n_steps = checks.integer("n_steps", n_steps, 1)
+    x = checks.finite_array("initial", initial)
+    if x.ndim != 2 or not x.size:
+        raise ValueError(f"initial must have the shape (n_particles, dim); got {x.shape}")
+    potentials = _potentials(score, levels, x.shape[1])
+    step_sizes = h * (levels / levels[-1]) ** 2
+    for i, (potential, size) in enumerate(zip(potentials, step_sizes.tolist(), strict=True)):
+        simulation = Simulation(
+            potential,
+            ULA(size),
+            initial=x,
+            seed=seed,
+            first_step=i * n_steps,
+            precision=precision,
+            backend=backend,
+            threads=threads,
+        )
+        seed = simulation.seed
+        simulation.run(n_steps)
+        x = simulation.positions
+    if denoise:
+        x = x - levels[-1] ** 2 * potentials[-1].gradient(x)
+    assert seed is not None
+    return Annealed(np.array(x), levels, step_sizes, seed)
+
+
+def _potentials(score: Any, levels: np.ndarray, dim: int) -> list[Potential]:
+    if callable(score):
+        return [Batch(gradient=_minus(score, sigma), dim=dim) for sigma in levels.tolist()]
+    given = list(score)
+    if len(given) != len(levels):
+        raise ValueError(f"score has {len(given)} potentials for {len(levels)} sigmas")
+    for potential in given:
+        if not isinstance(potential, Potential):
+            raise TypeError(f"score must be callable or hold potentials; got {checks.shorten(potential)}")
+        if potential.dim != dim:
+            raise ValueError(f"{potential!r} has {potential.dim} dimensions, initial has {dim}")
+    return given
+
+
+def _minus(score: Callable[..., Any], sigma: float) -> Callable[[np.ndarray], Any]:
+    return lambda x: -score(x, sigma)
