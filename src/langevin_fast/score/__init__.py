@@ -1,6 +1,7 @@
 """Scores, s(x) = grad log p(x): estimated from data, judged by score matching, sampled by annealed dynamics."""
 
 from .annealed import Annealed, annealed_langevin, geometric_levels
+from .diffusion import Schedule, VarianceExploding, VariancePreserving, diffuse, reverse
 from .kernel_density import KernelDensity
 from .objectives import Estimate, denoise, denoising, explicit, implicit, sliced
 
@@ -8,11 +9,16 @@ __all__ = [
     "Annealed",
     "Estimate",
     "KernelDensity",
+    "Schedule",
+    "VarianceExploding",
+    "VariancePreserving",
     "annealed_langevin",
     "denoise",
     "denoising",
+    "diffuse",
     "explicit",
     "geometric_levels",
     "implicit",
+    "reverse",
     "sliced",
 ]

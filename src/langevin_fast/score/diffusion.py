@@ -1,0 +1,275 @@
+"""Forward and reverse-time diffusions: variance-preserving and variance-exploding noise schedules."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import checks
+from ..errors import DivergenceError
+from ..noise import draw
+
+
+class Schedule:
+    r"""A linear diffusion :math:`dx = f(t)\,x\,dt + g(t)\,dW` for t from 0 (data) to 1 (noise).
+
+    Given x(0), x(t) is normal with mean ``scale(t) x(0)`` and standard deviation ``std(t)``.
+    """
+
+    prior_std: float
+    """Standard deviation of the noise that reverse-time sampling starts from."""
+
+    def scale(self, t: float) -> float:
+        """The factor of x(0) in x(t)."""
+        raise NotImplementedError
+
+    def std(self, t: float) -> float:
+        """The standard deviation of the noise in x(t)."""
+        raise NotImplementedError
+
+    def drift(self, t: float) -> float:
+        """f(t), a rate."""
+        raise NotImplementedError
+
+    def diffusion(self, t: float) -> float:
+        """g(t), in length/sqrt(time)."""
+        raise NotImplementedError
+
+
+class VariancePreserving(Schedule):
+    r"""The Ornstein-Uhlenbeck process with rate beta(t)/2, beta linear in t: data of unit variance keep it.
+
+    Parameters
+    ----------
+    beta_min, beta_max : float
+        beta(0) and beta(1), 0 < beta_min <= beta_max.
+
+    References
+    ----------
+    Y. Song et al., ICLR 2021, eq. (11).
+    """
+
+    prior_std = 1.0
+
+    def __init__(self, beta_min: float = 0.1, beta_max: float = 20.0) -> None:
+        self.beta_min, self.beta_max = checks.positive("beta_min", beta_min), checks.positive("beta_max", beta_max)
+        if self.beta_max < self.beta_min:
+            raise ValueError(f"beta_max={beta_max!r} must be >= beta_min={beta_min!r}")
+
+    def __repr__(self) -> str:
+        return f"VariancePreserving(beta_min={self.beta_min!r}, beta_max={self.beta_max!r})"
+
+    def _beta(self, t: float) -> float:
+        return self.beta_min + t * (self.beta_max - self.beta_min)
+
+    def _integral(self, t: float) -> float:
+        return t * (self.beta_min + 0.5 * t * (self.beta_max - self.beta_min))
+
+    def scale(self, t: float) -> float:
+        """See :class:`Schedule`."""
+        return math.exp(-0.5 * self._integral(t))
+
+    def std(self, t: float) -> float:
+        """See :class:`Schedule`."""
+        return math.sqrt(-math.expm1(-self._integral(t)))
+
+    def drift(self, t: float) -> float:
+        """See :class:`Schedule`."""
+        return -0.5 * self._beta(t)
+
+    def diffusion(self, t: float) -> float:
+        """See :class:`Schedule`."""
+        return math.sqrt(self._beta(t))
+
+
+class VarianceExploding(Schedule):
+    r"""Brownian motion in a geometric clock.
+
+    The noise in x(t) has :math:`\sigma(t) = \sigma_{min} (\sigma_{max}/\sigma_{min})^t`.
+
+    Parameters
+    ----------
+    sigma_min, sigma_max : float
+        0 < sigma_min < sigma_max, in length units. At t = 0 there already is noise sigma_min.
+
+    References
+    ----------
+    Y. Song et al., ICLR 2021, eq. (9).
+    """
+
+    def __init__(self, sigma_min: float = 0.01, sigma_max: float = 50.0) -> None:
+        self.sigma_min, self.sigma_max = (
+            checks.positive("sigma_min", sigma_min),
+            checks.positive("sigma_max", sigma_max),
+        )
+        if not self.sigma_max > self.sigma_min:
+            raise ValueError(f"sigma_max={sigma_max!r} must be larger than sigma_min={sigma_min!r}")
+        self.prior_std = self.sigma_max
+
+    def __repr__(self) -> str:
+        return f"VarianceExploding(sigma_min={self.sigma_min!r}, sigma_max={self.sigma_max!r})"
+
+    def scale(self, t: float) -> float:
+        """See :class:`Schedule`."""
+        return 1.0
+
+    def std(self, t: float) -> float:
+        """See :class:`Schedule`."""
+        return self.sigma_min * (self.sigma_max / self.sigma_min) ** t
+
+    def drift(self, t: float) -> float:
+        """See :class:`Schedule`."""
+        return 0.0
+
+    def diffusion(self, t: float) -> float:
+        """See :class:`Schedule`."""
+        return self.std(t) * math.sqrt(2.0 * math.log(self.sigma_max / self.sigma_min))
+
+
+def diffuse(schedule: Schedule, x: ArrayLike, t: float, *, seed: int = 0) -> np.ndarray:
+    """Data with the noise of time t: exact draws of x(t) given x(0).
+
+    Parameters
+    ----------
+    schedule : Schedule
+    x : (n, dim) array
+        x(0).
+    t : float
+        0 <= t <= 1.
+    seed : int
+        Particle i takes the noise of stream i.
+
+    Returns
+    -------
+    (n, dim) array
+    """
+    points = _points("x", x)
+    t = _time("t", t)
+    return schedule.scale(t) * points + schedule.std(t) * _normals("other", seed, points.shape, 0)
+
+
+def reverse(
+    score: Callable[[np.ndarray, float], Any],
+    schedule: Schedule,
+    *,
+    initial: ArrayLike | None = None,
+    n_particles: int | None = None,
+    dim: int | None = None,
+    n_steps: int = 1000,
+    method: str = "sde",
+    end: float = 1e-3,
+    denoise: bool = False,
+    seed: int = 0,
+) -> np.ndarray:
+    r"""Sample by going back in time, from noise at t = 1 to data near t = 0.
+
+    "sde": Euler-Maruyama for :math:`dx = (f x - g^2 s)\,dt + g\,dW` backwards; "ode": Heun's method for the probability
+    flow :math:`dx/dt = f x - \tfrac12 g^2 s`, which has the same densities and no noise. Steps in time are equal.
+
+    Parameters
+    ----------
+    score : callable
+        ``score(x, t)`` maps (n, dim) positions to the score of the density at time t, (n, dim).
+    schedule : Schedule
+        :class:`VariancePreserving` or :class:`VarianceExploding`.
+    initial : (n_particles, dim) array, optional
+        x(1). Default: normal with the schedule's `prior_std`, from noise of its own; then `n_particles` and `dim` are
+        needed.
+    n_particles, dim : int, optional
+        See `initial`.
+    n_steps : int
+        >= 1.
+    method : {"sde", "ode"}
+    end : float
+        Where time stops, 0 <= end < 1. Scores are never evaluated before it; "ode" and `denoise` evaluate at it.
+    denoise : bool
+        End with the mean of x(0) given x(end) (Tweedie's formula).
+    seed : int
+        Particle i takes the noise of stream i, step k its numbers k dim to (k + 1) dim - 1.
+
+    Returns
+    -------
+    (n_particles, dim) array
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not allowed, or the score has another shape than x.
+    DivergenceError
+        A particle is no longer finite.
+
+    References
+    ----------
+    B. D. O. Anderson, Stoch. Process. Appl. 12 (1982) 313; Y. Song et al., ICLR 2021, eqs. (6) and (13).
+    """
+    if not isinstance(schedule, Schedule):
+        raise TypeError(f"schedule must be VariancePreserving or VarianceExploding; got {checks.shorten(schedule)}")
+    checks.one_of("method", method, ("sde", "ode"))
+    n_steps = checks.integer("n_steps", n_steps, 1)
+    end = _time("end", end)
+    if end == 1.0:
+        raise ValueError("end=1.0 is not allowed: it must be < 1")
+    seed = checks.integer("seed", seed, 0, 2**64 - 1)
+    if initial is None:
+        if n_particles is None or dim is None:
+            raise TypeError("give initial, or both n_particles and dim")
+        shape = checks.integer("n_particles", n_particles, 1), checks.integer("dim", dim, 1)
+        x = schedule.prior_std * _normals("initial", seed, shape, 0)
+    else:
+        x = _points("initial", initial)
+    times = np.linspace(1.0, end, n_steps + 1).tolist()
+    for k, (t, after) in enumerate(itertools.pairwise(times)):
+        new = (
+            _sde_step(score, schedule, x, t, after, seed, k)
+            if method == "sde"
+            else _ode_step(score, schedule, x, t, after)
+        )
+        if not np.isfinite(new).all():
+            bad = int(np.flatnonzero(~np.isfinite(new).all(axis=1))[0])
+            raise DivergenceError(k + 1, bad, bad, x[bad].copy(), (1.0 - end) / n_steps)
+        x = new
+    if denoise:
+        x = (x + schedule.std(end) ** 2 * _score(score, x, end)) / schedule.scale(end)
+    return x
+
+
+def _sde_step(score: Any, schedule: Schedule, x: np.ndarray, t: float, after: float, seed: int, k: int) -> np.ndarray:
+    h, g = t - after, schedule.diffusion(t)
+    drift = g * g * _score(score, x, t) - schedule.drift(t) * x
+    return x + h * drift + math.sqrt(h) * g * _normals("thermal", seed, x.shape, k * x.shape[1])
+
+
+def _ode_step(score: Any, schedule: Schedule, x: np.ndarray, t: float, after: float) -> np.ndarray:
+    def slope(x: np.ndarray, t: float) -> np.ndarray:
+        return schedule.drift(t) * x - 0.5 * schedule.diffusion(t) ** 2 * _score(score, x, t)
+
+    first = slope(x, t)
+    return x + 0.5 * (after - t) * (first + slope(x + (after - t) * first, after))
+
+
+def _score(score: Any, x: np.ndarray, t: float) -> np.ndarray:
+    result = np.asarray(score(x, t), dtype=float)
+    if result.shape != x.shape:
+        raise ValueError(f"score must return an array of the shape {x.shape} of its argument; got {result.shape}")
+    return result
+
+
+def _normals(tag: str, seed: int, shape: tuple[int, ...], start: int) -> np.ndarray:
+    n, dim = shape
+    return draw(tag, seed, np.arange(n, dtype=np.uint64), start, dim, np.float64)
+
+
+def _points(name: str, x: ArrayLike) -> np.ndarray:
+    return checks.finite_array(name, x, shape=(None, None))
+
+
+def _time(name: str, t: float) -> float:
+    value = checks.non_negative(name, t)
+    if value > 1.0:
+        raise ValueError(f"{name}={t!r} is not allowed: time goes from 0 to 1")
+    return value
