@@ -315,6 +315,35 @@ def batch() -> Iterator[Row]:
                 )
 
 
+def kernel_density() -> Iterator[Row]:
+    """Against scikit-learn without approximations, per pair of a query and a data point."""
+    try:
+        from sklearn.neighbors import KernelDensity
+    except ImportError:
+        return
+    rng = np.random.default_rng(1)
+    for dim in (1, 2, 10):
+        data, x = rng.standard_normal((1000, dim)), rng.standard_normal((1000, dim))
+        theirs = KernelDensity(bandwidth=0.5, rtol=0, atol=0, leaf_size=2 * len(data)).fit(data)
+        ours = lf.score.KernelDensity(data, 0.5)
+        pairs = len(x) * len(data)
+
+        def repeat(function: Callable[[], object]) -> Work:
+            return lambda n: [function() for _ in range(n)]
+
+        works = {
+            "sklearn": repeat(lambda m=theirs, x=x: m.score_samples(x)),
+            "ours": repeat(lambda m=ours, x=x: m.log_density(x)),
+            "score": repeat(lambda m=ours, x=x: m.score(x)),
+        }
+        t = seconds_per_step(works, repeats=9)
+        what = f"log density of a Gaussian kernel estimate, {dim}-D, double"
+        yield at_least(
+            f"{what}: scikit-learn / ours", t["sklearn"] / t["ours"], 5, pair(t["ours"], t["sklearn"], pairs)
+        )
+        yield Row(f"its score, {dim}-D, per pair", t["score"] / pairs * 1e9, "ns")
+
+
 PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "normals": normals_and_schemes,
     "mala": mala,
@@ -329,6 +358,7 @@ PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "numba": numba_loops,
     "compile": compilation,
     "batch": batch,
+    "kde": kernel_density,
 }
 
 
