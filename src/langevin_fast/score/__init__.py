@@ -3,11 +3,14 @@
 from .annealed import Annealed, annealed_langevin, geometric_levels
 from .diffusion import Schedule, VarianceExploding, VariancePreserving, diffuse, reverse
 from .kernel_density import KernelDensity
+from .linear_models import ExponentialFamily, GaussianModel, fourier_model, rbf_model
 from .objectives import Estimate, denoise, denoising, explicit, implicit, sliced
 
 __all__ = [
     "Annealed",
     "Estimate",
+    "ExponentialFamily",
+    "GaussianModel",
     "KernelDensity",
     "Schedule",
     "VarianceExploding",
@@ -17,8 +20,10 @@ __all__ = [
     "denoising",
     "diffuse",
     "explicit",
+    "fourier_model",
     "geometric_levels",
     "implicit",
+    "rbf_model",
     "reverse",
     "sliced",
 ]
