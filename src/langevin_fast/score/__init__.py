@@ -4,6 +4,7 @@ from .annealed import Annealed, annealed_langevin, geometric_levels
 from .diffusion import Schedule, VarianceExploding, VariancePreserving, diffuse, reverse
 from .kernel_density import KernelDensity
 from .linear_models import ExponentialFamily, GaussianModel, fourier_model, rbf_model
+from .network import ScoreNetwork, fit_network
 from .objectives import Estimate, denoise, denoising, explicit, implicit, sliced
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "GaussianModel",
     "KernelDensity",
     "Schedule",
+    "ScoreNetwork",
     "VarianceExploding",
     "VariancePreserving",
     "annealed_langevin",
@@ -20,6 +22,7 @@ __all__ = [
     "denoising",
     "diffuse",
     "explicit",
+    "fit_network",
     "fourier_model",
     "geometric_levels",
     "implicit",
