@@ -29,7 +29,8 @@ using Array = py::array_t<T, py::array::c_style>;
 
 #define LF_NAME(name) #name,
 const char* const kPotentialNames[] = {LF_POTENTIALS(LF_NAME)};
-const char* const kAllPotentialNames[] = {LF_POTENTIALS(LF_NAME) LF_EXTERNAL_POTENTIALS(LF_NAME)};
+const char* const kAllPotentialNames[] = {LF_POTENTIALS(LF_NAME) LF_EXTERNAL_POTENTIALS(LF_NAME)
+                                              LF_OTHER_POTENTIALS(LF_NAME)};
 #undef LF_NAME
 
 int potential_number(const std::string& name) {

@@ -345,6 +345,36 @@ LF_INLINE Pack<E, N> sqrt(Pack<E, N> x) {
   return Pack<E, N>::make([&](int i) { return sqrt(x.v[i]); });
 }
 
+// a b + c, rounded once where the level has an instruction for it and twice where it has not. Only what promises bits
+// per level may use it.
+#if defined(__FMA__)
+LF_INLINE double fused(double a, double b, double c) { return __builtin_fma(a, b, c); }
+LF_INLINE float fused(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+LF_INLINE Vec<double> fused(Vec<double> a, Vec<double> b, Vec<double> c) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Vec<double>>(_mm512_fmadd_pd(a, b, c));
+#else
+  return reinterpret_cast<Vec<double>>(_mm256_fmadd_pd(a, b, c));
+#endif
+}
+LF_INLINE Vec<float> fused(Vec<float> a, Vec<float> b, Vec<float> c) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Vec<float>>(_mm512_fmadd_ps(a, b, c));
+#else
+  return reinterpret_cast<Vec<float>>(_mm256_fmadd_ps(a, b, c));
+#endif
+}
+template <class E, int N>
+LF_INLINE Pack<E, N> fused(Pack<E, N> a, Pack<E, N> b, Pack<E, N> c) {
+  return Pack<E, N>::make([&](int i) { return fused(a.v[i], b.v[i], c.v[i]); });
+}
+#else
+template <class T>
+LF_INLINE T fused(T a, T b, T c) {
+  return a * b + c;
+}
+#endif
+
 // 32-bit integers to float, rounded to nearest even.
 LF_INLINE float signed_to_real(uint32_t x) { return static_cast<float>(static_cast<int32_t>(x)); }
 template <int N>

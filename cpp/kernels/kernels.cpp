@@ -14,6 +14,7 @@
 #include "../potentials/logistic_regression.hpp"
 #include "../potentials/muller_brown.hpp"
 #include "../potentials/neal_funnel.hpp"
+#include "../potentials/network_potential.hpp"
 #include "../potentials/prinz.hpp"
 #include "../potentials/ring.hpp"
 #include "../potentials/rosenbrock.hpp"
@@ -127,7 +128,7 @@ std::size_t evaluation_bytes_of(const Evaluation<Real>& e) {
 }
 
 // Potentials by number: the built-in ones, then those whose functions come by address.
-#define LF_ALL(X) LF_POTENTIALS(X) LF_EXTERNAL_POTENTIALS(X)
+#define LF_ALL(X) LF_POTENTIALS(X) LF_EXTERNAL_POTENTIALS(X) LF_OTHER_POTENTIALS(X)
 #define LF_RUN(name) &run_block_of<name<Real>>,
 #define LF_BLOCKS(name) &block_count_of<name<Real>>,
 #define LF_WORKSPACE(name) &workspace_bytes_of<name<Real>>,

@@ -16,11 +16,13 @@ const std::vector<Level>& levels() {
   static const std::vector<Level> all = {
       {"baseline", [] { return true; }, &baseline_double, &baseline_float},
 #if defined(LF_X86_LEVELS)
-      {"avx2", [] { return __builtin_cpu_supports("avx2") != 0; }, &avx2_double, &avx2_float},
+      {"avx2", [] { return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0; }, &avx2_double,
+       &avx2_float},
       {"avx512",
        [] {
-         return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
-                __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vl") != 0;
+         return __builtin_cpu_supports("fma") != 0 && __builtin_cpu_supports("avx512f") != 0 &&
+                __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
+                __builtin_cpu_supports("avx512vl") != 0;
        },
        &avx512_double, &avx512_float},
 #endif

@@ -16,3 +16,6 @@
 
 // Those whose functions come by address (external.hpp).
 #define LF_EXTERNAL_POTENTIALS(X) X(GroupFunctions) X(PointFunctions)
+
+// Those that Python classes outside langevin_fast.potentials are made of.
+#define LF_OTHER_POTENTIALS(X) X(NetworkPotential)

@@ -2,9 +2,11 @@
 
 from .annealed import Annealed, annealed_langevin, geometric_levels
 from .diffusion import Schedule, VarianceExploding, VariancePreserving, diffuse, reverse
+from .functions import Score
 from .kernel_density import KernelDensity
 from .linear_models import ExponentialFamily, GaussianModel, fourier_model, rbf_model
 from .network import ScoreNetwork, fit_network
+from .network_potential import NetworkPotential
 from .objectives import Estimate, denoise, denoising, explicit, implicit, sliced
 
 __all__ = [
@@ -13,7 +15,9 @@ __all__ = [
     "ExponentialFamily",
     "GaussianModel",
     "KernelDensity",
+    "NetworkPotential",
     "Schedule",
+    "Score",
     "ScoreNetwork",
     "VarianceExploding",
     "VariancePreserving",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike
 
 from .. import checks
 from ..potentials.base import Potential
-from ..potentials.batch import Batch
 from ..schemes import ULA
 from ..simulation import Simulation
+from .functions import Score, ScoreFunction
+from .network import ScoreNetwork
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ def geometric_levels(first: float, last: float, n: int) -> np.ndarray:
 
 
 def annealed_langevin(
-    score: Callable[..., Any] | Sequence[Potential],
+    score: ScoreFunction | ScoreNetwork | Sequence[Potential],
     sigmas: ArrayLike,
     *,
     step_size: float,
@@ -77,9 +78,9 @@ def annealed_langevin(
 
     Parameters
     ----------
-    score : callable or sequence of Potential
+    score : callable, ScoreNetwork or sequence of Potential
         ``score(x, sigma)`` maps (n, dim) positions to (n, dim); or a potential for each level, whose score at kT = 1 is
-        minus its gradient: these run in the compiled loop.
+        minus its gradient. Networks and potentials run in the compiled loop.
     sigmas : (L,) array
         Noise levels, > 0, in length units, descending; see :func:`geometric_levels`.
     step_size : float
@@ -140,8 +141,10 @@ def annealed_langevin(
 
 
 def _potentials(score: Any, levels: np.ndarray, dim: int) -> list[Potential]:
+    if isinstance(score, ScoreNetwork):
+        score = [score.potential(sigma) for sigma in levels.tolist()]
     if callable(score):
-        return [Batch(gradient=_minus(score, sigma), dim=dim) for sigma in levels.tolist()]
+        return [Score(score, dim, sigma=sigma) for sigma in levels.tolist()]
     given = list(score)
     if len(given) != len(levels):
         raise ValueError(f"score has {len(given)} potentials for {len(levels)} sigmas")
@@ -151,7 +154,3 @@ def _potentials(score: Any, levels: np.ndarray, dim: int) -> list[Potential]:
         if potential.dim != dim:
             raise ValueError(f"{potential!r} has {potential.dim} dimensions, initial has {dim}")
     return given
-
-
-def _minus(score: Callable[..., Any], sigma: float) -> Callable[[np.ndarray], Any]:
-    return lambda x: -score(x, sigma)

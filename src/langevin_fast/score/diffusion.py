@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,8 @@ from numpy.typing import ArrayLike
 from .. import checks
 from ..errors import DivergenceError
 from ..noise import draw
+from .functions import ScoreFunction, evaluate
+from .network import ScoreNetwork
 
 
 class Schedule:
@@ -154,7 +155,7 @@ def diffuse(schedule: Schedule, x: ArrayLike, t: float, *, seed: int = 0) -> np.
 
 
 def reverse(
-    score: Callable[[np.ndarray, float], Any],
+    score: ScoreFunction | ScoreNetwork,
     schedule: Schedule,
     *,
     initial: ArrayLike | None = None,
@@ -173,8 +174,9 @@ def reverse(
 
     Parameters
     ----------
-    score : callable
-        ``score(x, t)`` maps (n, dim) positions to the score of the density at time t, (n, dim).
+    score : callable or ScoreNetwork
+        ``score(x, t)`` maps (n, dim) positions to the score of the density at time t, (n, dim). Of a network with noise
+        levels, s(x, sigma), it is made: s(x/scale, std/scale)/scale; the levels should span those of the schedule.
     schedule : Schedule
         :class:`VariancePreserving` or :class:`VarianceExploding`.
     initial : (n_particles, dim) array, optional
@@ -222,6 +224,8 @@ def reverse(
         x = schedule.prior_std * _normals("initial", seed, shape, 0)
     else:
         x = _points("initial", initial)
+    if isinstance(score, ScoreNetwork):
+        score = _in_time(score, schedule)
     times = np.linspace(1.0, end, n_steps + 1).tolist()
     for k, (t, after) in enumerate(itertools.pairwise(times)):
         new = (
@@ -234,29 +238,31 @@ def reverse(
             raise DivergenceError(k + 1, bad, bad, x[bad].copy(), (1.0 - end) / n_steps)
         x = new
     if denoise:
-        x = (x + schedule.std(end) ** 2 * _score(score, x, end)) / schedule.scale(end)
+        x = (x + schedule.std(end) ** 2 * evaluate(score, x, end)) / schedule.scale(end)
     return x
+
+
+def _in_time(network: ScoreNetwork, schedule: Schedule) -> ScoreFunction:
+    # x(t)/scale is x(0) with noise of standard deviation std/scale
+    def score(x: np.ndarray, t: float) -> np.ndarray:
+        scale = schedule.scale(t)
+        return network(x / scale, schedule.std(t) / scale) / scale
+
+    return score
 
 
 def _sde_step(score: Any, schedule: Schedule, x: np.ndarray, t: float, after: float, seed: int, k: int) -> np.ndarray:
     h, g = t - after, schedule.diffusion(t)
-    drift = g * g * _score(score, x, t) - schedule.drift(t) * x
+    drift = g * g * evaluate(score, x, t) - schedule.drift(t) * x
     return x + h * drift + math.sqrt(h) * g * _normals("thermal", seed, x.shape, k * x.shape[1])
 
 
 def _ode_step(score: Any, schedule: Schedule, x: np.ndarray, t: float, after: float) -> np.ndarray:
     def slope(x: np.ndarray, t: float) -> np.ndarray:
-        return schedule.drift(t) * x - 0.5 * schedule.diffusion(t) ** 2 * _score(score, x, t)
+        return schedule.drift(t) * x - 0.5 * schedule.diffusion(t) ** 2 * evaluate(score, x, t)
 
     first = slope(x, t)
     return x + 0.5 * (after - t) * (first + slope(x + (after - t) * first, after))
-
-
-def _score(score: Any, x: np.ndarray, t: float) -> np.ndarray:
-    result = np.asarray(score(x, t), dtype=float)
-    if result.shape != x.shape:
-        raise ValueError(f"score must return an array of the shape {x.shape} of its argument; got {result.shape}")
-    return result
 
 
 def _normals(tag: str, seed: int, shape: tuple[int, ...], start: int) -> np.ndarray:

@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike
 
 from .. import checks
 from ..noise import draw
-from ..potentials.batch import Batch
-from .objectives import Estimate, Score, implicit
+from .functions import Score
+from .objectives import Estimate, implicit
 
 OBJECTIVES = ("implicit", "denoising", "explicit")
 
@@ -157,9 +157,9 @@ class ExponentialFamily:
         """The implicit objective at (n, dim) samples: smaller is better, for held-out data."""
         return implicit(self.score, x)
 
-    def potential(self, dim: int) -> Batch:
+    def potential(self, dim: int) -> Score:
         """A potential whose gradient is minus the score: sample it at kT = 1."""
-        return Batch(gradient=lambda x: -self.score(x), dim=dim)
+        return Score(self.score, dim)
 
     def _features(self, x: np.ndarray) -> np.ndarray:
         phi = np.asarray(self._gradients(x), dtype=float)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,24 +15,15 @@ from numpy.typing import ArrayLike
 
 from .. import checks
 from ..progress import Progress
+from .network_potential import ACTIVATIONS, NetworkPotential
 
 OBJECTIVES = ("denoising", "implicit", "sliced")
-_FORMAT = 1
+_FORMAT = 2
 
 
-def _silu(x: np.ndarray) -> np.ndarray:
-    return x / (1.0 + np.exp(-x))
-
-
-def _softplus(x: np.ndarray) -> np.ndarray:
-    return np.logaddexp(x, 0.0)
-
-
-def _relu(x: np.ndarray) -> np.ndarray:
-    return np.maximum(x, 0.0)
-
-
-ACTIVATIONS = {"silu": _silu, "tanh": np.tanh, "softplus": _softplus, "relu": _relu}
+def _condition(noise: float) -> float:
+    """What the network is told of a noise level, in units of the data's scale."""
+    return 0.25 * math.log(noise)
 
 
 class History(NamedTuple):
@@ -52,16 +45,22 @@ class History(NamedTuple):
 class ScoreNetwork:
     r"""A trained score.
 
-    :math:`s(x, \sigma) = N(z, \log\sigma)/\sigma`, or :math:`s(x) = N(z)/l`, with z = (x - mean)/l. N is a
-    multilayer perceptron. Made by :func:`fit_network` or :meth:`load`; the call is plain NumPy.
+    .. math::
+        s(x, \sigma) = \frac{(l/\sigma)\, N(z, \tfrac14 \log(\sigma/l)) - z}{r}, \qquad
+        z = \frac{x - m}{r}, \quad r^2 = l^2 + \sigma^2
+
+    with a multilayer perceptron N, which is 0 for normal data: whatever the noise, its inputs and outputs are of the
+    size of 1 (T. Karras et al., NeurIPS 2022, table 1). Without noise levels r = l and :math:`s(x) = (N(z) - z)/l`.
+    Made by :func:`fit_network` or :meth:`load`; evaluated by compiled code, without JAX.
 
     Attributes
     ----------
-    layers : tuple of (weight (out, in), bias (out,))
+    layers : sequence of (weight (out, in), bias (out,))
         Hidden layers, then the linear output layer.
     activation : str
         Of the hidden layers.
     mean : ndarray of shape (dim,)
+        m.
     scale : float
         l, in length units.
     sigmas : ndarray of shape (L,) or None
@@ -69,12 +68,17 @@ class ScoreNetwork:
     history : History or None
     """
 
-    layers: tuple[tuple[np.ndarray, np.ndarray], ...]
+    layers: Sequence[tuple[np.ndarray, np.ndarray]]
     activation: str
     mean: np.ndarray
     scale: float
-    sigmas: np.ndarray | None
+    sigmas: np.ndarray | None = None
     history: History | None = None
+
+    def __repr__(self) -> str:
+        widths = ", ".join(str(len(bias)) for _, bias in self.layers)
+        levels = "no noise levels" if self.sigmas is None else f"{len(self.sigmas)} noise levels"
+        return f"<ScoreNetwork: {self.dim} inputs, layers of {widths}, {self.activation}, {levels}>"
 
     @property
     def dim(self) -> int:
@@ -95,24 +99,38 @@ class ScoreNetwork:
         (n, dim) array
             float32 for float32 positions, else float64.
         """
-        points = np.asarray(x)
-        if points.ndim != 2 or points.shape[1] != self.dim:
-            raise ValueError(f"x must have the shape (n, {self.dim}); got {points.shape}")
-        dtype = np.float32 if points.dtype == np.float32 else np.float64
+        return -self.potential(sigma).gradient(x)
+
+    def potential(self, sigma: float | None = None) -> NetworkPotential:
+        """The potential whose force is this score: the network in the compiled step loop, for schemes without energies.
+
+        Parameters
+        ----------
+        sigma : float
+            The noise level; not given for a network without noise levels.
+
+        Returns
+        -------
+        NetworkPotential
+            ∇U = -s(x, sigma), to be sampled at kT = 1.
+        """
         if (sigma is None) != (self.sigmas is None):
             wanted = "needs sigma" if self.sigmas is not None else "has no noise levels: sigma is not allowed"
             raise TypeError(f"this network {wanted}")
-        h = ((points - self.mean) / self.scale).astype(dtype)
-        divisor = self.scale
-        if sigma is not None:
-            divisor = checks.positive("sigma", sigma)
-            h = np.concatenate([h, np.full((len(h), 1), np.log(divisor), dtype)], axis=1)
-        activation = ACTIVATIONS[self.activation]
-        *hidden, (weight, bias) = self.layers
-        with np.errstate(over="ignore"):
-            for w, b in hidden:
-                h = activation(h @ w.T.astype(dtype) + b.astype(dtype))
-        return (h @ weight.T.astype(dtype) + bias.astype(dtype)) / dtype(divisor)
+        if sigma is None:
+            r, factor, condition = self.scale, 1.0, []
+        else:
+            noise = checks.positive("sigma", sigma) / self.scale
+            r, factor, condition = self.scale * math.hypot(1.0, noise), 1.0 / noise, [_condition(noise)]
+        return NetworkPotential(
+            self.layers,
+            self.activation,
+            mean=self.mean,
+            scale=r,
+            factor=factor / r,
+            slope=1.0 / r,
+            condition=condition,
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights and settings to an .npz file; the history is not kept."""
@@ -170,13 +188,14 @@ def fit_network(
     x : (n, dim) array
         Samples.
     objective : {"denoising", "implicit", "sliced"}
-        "denoising" with `sigmas` trains one network for all noise levels, each weighted with sigma^2; the other two
-        train a score without noise (see :mod:`langevin_fast.score.objectives`).
+        "denoising" with `sigmas` trains one network for all noise levels, |s + xi/sigma|^2 weighted with
+        sigma^2 (1 + sigma^2/l^2) of each, l the scale of the data; the other two train a score without noise (see
+        :mod:`langevin_fast.score.objectives`).
     sigmas : (L,) array, optional
         Noise levels, > 0, in length units, for "denoising"; see :func:`geometric_levels`.
     width, depth : int
         Of the hidden layers, and their number, >= 1.
-    activation : {"silu", "tanh", "softplus", "relu"}
+    activation : {"silu", "tanh", "softplus", "relu", "gelu", "elu"}
         "implicit" and "sliced" differentiate the network and need a smooth one.
     n_epochs, batch_size : int
         >= 1.
@@ -207,7 +226,7 @@ def fit_network(
     """
     points = checks.finite_array("x", x, shape=(None, None))
     checks.one_of("objective", objective, OBJECTIVES)
-    checks.one_of("activation", activation, tuple(ACTIVATIONS))
+    checks.one_of("activation", activation, ACTIVATIONS)
     if (sigmas is None) == (objective == "denoising"):
         raise TypeError(f'sigmas goes with objective="denoising", and that with sigmas; got {objective!r}')
     if activation == "relu" and objective != "denoising":
@@ -225,7 +244,7 @@ def fit_network(
     scale = float(np.sqrt(points.var(axis=0).mean())) or 1.0
     z = ((points - mean) / scale).astype(np.float32)
     z = z[np.random.default_rng(seed).permutation(len(z))]
-    training = _Training(objective, None if levels is None else levels / scale, scale, z, held_out)
+    training = _Training(objective, None if levels is None else levels / scale, z, held_out)
     layers, history = training.run(
         width, depth, activation, n_epochs, min(batch_size, len(z) - held_out), rate, patience, seed, progress
     )
@@ -235,7 +254,7 @@ def fit_network(
 class _Training:
     """In units of the data's scale: positions z, noise levels sigma/scale."""
 
-    def __init__(self, objective: str, sigmas: np.ndarray | None, scale: float, z: np.ndarray, held_out: int) -> None:
+    def __init__(self, objective: str, sigmas: np.ndarray | None, z: np.ndarray, held_out: int) -> None:
         try:
             import equinox
             import jax
@@ -246,25 +265,33 @@ class _Training:
                 "pip install 'langevin-fast[score]'"
             ) from None
         self.jax, self.equinox, self.optax = jax, equinox, optax
-        self.objective, self.scale = objective, scale
-        self.sigmas = None if sigmas is None else jax.numpy.asarray(sigmas, jax.numpy.float32)
+        self.objective, self.sigmas = objective, None
+        if sigmas is not None:
+            self.sigmas = jax.numpy.asarray(sigmas, jax.numpy.float32)
+            self.conditions = jax.numpy.asarray([_condition(noise) for noise in sigmas.tolist()], jax.numpy.float32)
         self.validation, self.training = z[:held_out], z[held_out:]
 
     def loss(self, model: Any, z: Any, key: Any) -> Any:
         jax, np_ = self.jax, self.jax.numpy
         if self.objective == "denoising":
             level_key, noise_key = jax.random.split(key)
-            sigma = self.sigmas[jax.random.randint(level_key, (len(z),), 0, len(self.sigmas))]
+            level = jax.random.randint(level_key, (len(z),), 0, len(self.sigmas))
+            sigma, condition = self.sigmas[level][:, None], self.conditions[level][:, None]
             xi = jax.random.normal(noise_key, z.shape)
-            inputs = np_.concatenate([z + sigma[:, None] * xi, np_.log(sigma * self.scale)[:, None]], axis=1)
-            # sigma^2 |N/sigma + xi/sigma|^2 / 2
-            return 0.5 * np_.square(jax.vmap(model)(inputs) + xi).sum(axis=1).mean()
+            r = np_.sqrt(1.0 + sigma**2)
+            inputs = np_.concatenate([(z + sigma * xi) / r, condition], axis=1)
+            # sigma^2 r^2 |s + xi/sigma|^2 / 2
+            return 0.5 * np_.square(jax.vmap(model)(inputs) - (sigma * z - xi) / r).sum(axis=1).mean()
+
+        def score(p: Any) -> Any:
+            return model(p) - p
+
         if self.objective == "implicit":
-            s = jax.vmap(model)(z)
-            trace = jax.vmap(lambda p: np_.trace(jax.jacfwd(model)(p)))(z)
+            s = jax.vmap(score)(z)
+            trace = jax.vmap(lambda p: np_.trace(jax.jacfwd(score)(p)))(z)
             return (0.5 * np_.square(s).sum(axis=1) + trace).mean()
         v = jax.random.normal(key, z.shape)
-        s, derivative = jax.vmap(lambda p, d: jax.jvp(model, (p,), (d,)))(z, v)
+        s, derivative = jax.vmap(lambda p, d: jax.jvp(score, (p,), (d,)))(z, v)
         return (0.5 * np_.square((v * s).sum(axis=1)) + (v * derivative).sum(axis=1)).mean()
 
     def run(
@@ -282,9 +309,8 @@ class _Training:
         jax, equinox, optax = self.jax, self.equinox, self.optax
         dim = self.training.shape[1]
         key, model_key, check_key = jax.random.split(jax.random.key(seed), 3)
-        function = {"silu": jax.nn.silu, "tanh": jax.numpy.tanh, "softplus": jax.nn.softplus, "relu": jax.nn.relu}
         model = equinox.nn.MLP(
-            dim + (self.sigmas is not None), dim, width, depth, activation=function[activation], key=model_key
+            dim + (self.sigmas is not None), dim, width, depth, activation=getattr(jax.nn, activation), key=model_key
         )
         per_epoch = len(self.training) // batch_size
         optimiser = optax.adam(optax.cosine_decay_schedule(rate, n_epochs * per_epoch))

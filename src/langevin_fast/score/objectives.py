@@ -21,8 +21,7 @@ from numpy.typing import ArrayLike
 
 from .. import checks
 from ..noise import draw
-
-Score = Callable[..., np.ndarray]
+from .functions import ScoreFunction, evaluate
 
 # Of the finite differences, relative to the size of a coordinate: errors of about 1e-10 of the third derivative.
 _STEP = 1e-5
@@ -47,14 +46,7 @@ def _samples(x: ArrayLike) -> np.ndarray:
     return array
 
 
-def _call(score: Score, x: np.ndarray, *sigma: float) -> np.ndarray:
-    result = np.asarray(score(x, *sigma), dtype=float)
-    if result.shape != x.shape:
-        raise ValueError(f"score must return an array of the shape {x.shape} of its argument; got {result.shape}")
-    return result
-
-
-def explicit(score: Score, x: ArrayLike, target: Score) -> Estimate:
+def explicit(score: ScoreFunction, x: ArrayLike, target: ScoreFunction) -> Estimate:
     """Explicit score matching against another score, for example that of a :class:`KernelDensity`.
 
     Parameters
@@ -69,10 +61,12 @@ def explicit(score: Score, x: ArrayLike, target: Score) -> Estimate:
     Estimate
     """
     points = _samples(x)
-    return _estimate(0.5 * np.square(_call(score, points) - _call(target, points)).sum(axis=1))
+    return _estimate(0.5 * np.square(evaluate(score, points) - evaluate(target, points)).sum(axis=1))
 
 
-def implicit(score: Score, x: ArrayLike, *, divergence: Callable[[np.ndarray], np.ndarray] | None = None) -> Estimate:
+def implicit(
+    score: ScoreFunction, x: ArrayLike, *, divergence: Callable[[np.ndarray], np.ndarray] | None = None
+) -> Estimate:
     """Hyvärinen's implicit score matching.
 
     Parameters
@@ -89,7 +83,7 @@ def implicit(score: Score, x: ArrayLike, *, divergence: Callable[[np.ndarray], n
     Estimate
     """
     points = _samples(x)
-    s = _call(score, points)
+    s = evaluate(score, points)
     if divergence is not None:
         trace = np.asarray(divergence(points), dtype=float)
         if trace.shape != points.shape[:1]:
@@ -103,7 +97,7 @@ def implicit(score: Score, x: ArrayLike, *, divergence: Callable[[np.ndarray], n
     return _estimate(0.5 * np.square(s).sum(axis=1) + trace)
 
 
-def sliced(score: Score, x: ArrayLike, *, n_slices: int = 1, seed: int = 0) -> Estimate:
+def sliced(score: ScoreFunction, x: ArrayLike, *, n_slices: int = 1, seed: int = 0) -> Estimate:
     """Sliced score matching: the trace by Hutchinson's estimate along random directions.
 
     Parameters
@@ -123,7 +117,7 @@ def sliced(score: Score, x: ArrayLike, *, n_slices: int = 1, seed: int = 0) -> E
     """
     points = _samples(x)
     n_slices = checks.integer("n_slices", n_slices, 1)
-    s = _call(score, points)
+    s = evaluate(score, points)
     values = np.zeros(len(points))
     for v in _normals(seed, points.shape, n_slices):
         curvature = (_directional(score, points, v) * v).sum(axis=1)
@@ -132,7 +126,7 @@ def sliced(score: Score, x: ArrayLike, *, n_slices: int = 1, seed: int = 0) -> E
 
 
 def denoising(
-    score: Score,
+    score: ScoreFunction,
     x: ArrayLike,
     sigma: ArrayLike,
     *,
@@ -179,12 +173,12 @@ def denoising(
     values = np.zeros(len(points))
     for i, (level, weight) in enumerate(zip(flat.tolist(), w.tolist(), strict=True)):
         for xi in normals[i * n_noise : (i + 1) * n_noise]:
-            s = _call(score, points + level * xi, *((level,) if several else ()))
+            s = evaluate(score, points + level * xi, *((level,) if several else ()))
             values += weight * 0.5 * np.square(s + xi / level).sum(axis=1)
     return _estimate(values / n_noise)
 
 
-def denoise(score: Score, y: ArrayLike, sigma: float) -> np.ndarray:
+def denoise(score: ScoreFunction, y: ArrayLike, sigma: float) -> np.ndarray:
     r"""The mean of x given y = x + sigma xi: Tweedie's formula, :math:`y + \sigma^2 s(y)`.
 
     With s the score of the smoothed density this is the best denoising autoencoder (B. Efron, J. Am. Stat. Assoc. 106
@@ -204,13 +198,13 @@ def denoise(score: Score, y: ArrayLike, sigma: float) -> np.ndarray:
     (n, dim) array
     """
     points = _samples(y)
-    return points + checks.positive("sigma", sigma) ** 2 * _call(score, points)
+    return points + checks.positive("sigma", sigma) ** 2 * evaluate(score, points)
 
 
-def _directional(score: Score, x: np.ndarray, v: np.ndarray) -> np.ndarray:
+def _directional(score: ScoreFunction, x: np.ndarray, v: np.ndarray) -> np.ndarray:
     """The derivative of a score along v, by central differences."""
     h = _STEP * np.maximum(1.0, np.abs(x).max(axis=1, keepdims=True))
-    return (_call(score, x + h * v) - _call(score, x - h * v)) / (2.0 * h)
+    return (evaluate(score, x + h * v) - evaluate(score, x - h * v)) / (2.0 * h)
 
 
 def _normals(seed: int, shape: tuple[int, int], count: int) -> np.ndarray:

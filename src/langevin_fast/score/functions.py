@@ -1,0 +1,74 @@
+"""Score functions: any callable from (n, dim) positions to (n, dim), perhaps of the noise level or time too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import checks
+from ..potentials.batch import Batch
+
+ScoreFunction = Callable[..., Any]
+
+
+def evaluate(score: ScoreFunction, x: np.ndarray, *level: float) -> np.ndarray:
+    """The values of a score, which must have the shape of x.
+
+    A module of PyTorch is given a tensor of the type and on the device of its parameters.
+    """
+    result = np.asarray(_evaluate_module(score, x, *level) if _is_module(score) else score(x, *level), dtype=float)
+    if result.shape != x.shape:
+        raise ValueError(f"score must return an array of the shape {x.shape} of its argument; got {result.shape}")
+    return result
+
+
+def _is_module(score: object) -> bool:
+    return any(base.__module__.startswith("torch.nn") for base in type(score).__mro__)
+
+
+def _evaluate_module(score: Any, x: np.ndarray, *level: float) -> np.ndarray:
+    import torch
+
+    like = next(score.parameters(), torch.empty(0, dtype=torch.float64))
+    with torch.no_grad():
+        return score(torch.tensor(x, dtype=like.dtype, device=like.device), *level).cpu().numpy()
+
+
+class Score(Batch):
+    """The potential whose force at kT = 1 is a given score: any callable, or a module of PyTorch.
+
+    There is no energy, so MALA cannot be used. Each step calls the score once for all particles. A
+    :class:`ScoreNetwork` runs in the compiled loop instead: use its method ``potential``.
+
+    Parameters
+    ----------
+    score : callable
+        Maps (n, dim) positions to (n, dim).
+    dim : int
+        Number of components, >= 1.
+    sigma : float, optional
+        With it, the score is called as ``score(x, sigma)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not allowed. While running: what the score returns has another shape than the positions.
+
+    Examples
+    --------
+    >>> Score(lambda x: -x, dim=2).gradient([[1.0, 2.0]])
+    array([[1., 2.]])
+    """
+
+    def __init__(self, score: ScoreFunction, dim: int, *, sigma: float | None = None) -> None:
+        if not callable(score):
+            raise TypeError(f"score must be callable; got {checks.shorten(score)}")
+        level = () if sigma is None else (checks.positive("sigma", sigma),)
+
+        def gradient(x: np.ndarray) -> npt.NDArray[Any]:
+            return -evaluate(score, x, *level)
+
+        super().__init__(gradient=gradient, dim=dim)
