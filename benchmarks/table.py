@@ -344,6 +344,35 @@ def kernel_density() -> Iterator[Row]:
         yield Row(f"its score, {dim}-D, per pair", t["score"] / pairs * 1e9, "ns")
 
 
+def networks() -> Iterator[Row]:
+    """ULA along a score network against lax.scan over the same network, both on all cores (XLA takes what it finds)."""
+    try:
+        import jax
+    except ImportError:
+        return
+    threads = os.cpu_count() or 1
+    for dim, width, depth, n in ((2, 64, 3, 4096), (2, 128, 3, 4096), (64, 512, 4, 1024), (2, 64, 3, 16)):
+        layers = workloads.network_layers(dim, width, depth)
+        potential = lf.score.NetworkPotential(layers, "silu", slope=1.0)
+        for precision in PRECISIONS:
+            # the switch for 64-bit numbers is global: here it holds while one of the two kinds of runs is timed
+            with jax.enable_x64(precision == "double"):
+                works = {
+                    "ours": workloads.network_ours(potential, n, precision, threads),
+                    "XLA": workloads.network_jax(layers, n, precision),
+                }
+                t = seconds_per_step(works, duration=0.2, repeats=9, least_steps=20)
+            yield Row(
+                f"ULA along a network, {dim}-D, {depth} layers of {width}, {n} particles, {precision}, "
+                f"{threads} threads: lax.scan / ours",
+                t["XLA"] / t["ours"],
+                "x",
+                1,
+                1.0,
+                f"{t['ours'] * 1e3:.3g} / {t['XLA'] * 1e3:.3g} ms per step",
+            )
+
+
 PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "normals": normals_and_schemes,
     "mala": mala,
@@ -359,6 +388,7 @@ PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "compile": compilation,
     "batch": batch,
     "kde": kernel_density,
+    "network": networks,
 }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy_loops
@@ -170,3 +171,45 @@ def at_level(level: str, work: Work) -> Work:
 def levels() -> list[str]:
     """Those that this processor has, the widest last."""
     return [level["name"] for level in _core.isa_levels() if level["supported"]]
+
+
+# --- networks ---------------------------------------------------------------------------------------------------------
+
+
+def network_layers(dim: int, width: int, depth: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Weights of the size that they have before training."""
+    rng = np.random.default_rng(4)
+    widths = [dim, *[width] * depth, dim]
+    return [
+        (rng.standard_normal((n_out, n_in)).astype(np.float32) / np.sqrt(np.float32(n_in)), np.zeros(n_out, np.float32))
+        for n_in, n_out in pairwise(widths)
+    ]
+
+
+def network_ours(potential: Potential, n: int, precision: str, threads: int) -> Work:
+    sim = lf.Simulation(potential, lf.ULA(1e-3), n_particles=n, seed=1, precision=precision, threads=threads)
+    return sim.run
+
+
+def network_jax(layers: list[tuple[np.ndarray, np.ndarray]], n: int, precision: str) -> Work:
+    """The same step as a scan, with JAX's normals; each number of steps is compiled when it is first asked for."""
+    import jax
+
+    dtype, h = DTYPES[precision], 1e-3
+    weights = [(jax.numpy.asarray(w, dtype), jax.numpy.asarray(b, dtype)) for w, b in layers]
+
+    def step(x: Any, key: Any) -> tuple[Any, None]:
+        score = x
+        for i, (w, b) in enumerate(weights):
+            score = score @ w.T + b
+            score = jax.nn.silu(score) if i + 1 < len(weights) else score
+        return x + h * (score - x) + np.sqrt(2.0 * h).astype(dtype) * jax.random.normal(key, x.shape, dtype), None
+
+    run = jax.jit(lambda x, keys: jax.lax.scan(step, x, keys)[0])
+    state = {"x": jax.numpy.zeros((n, layers[0][0].shape[1]), dtype)}
+
+    def work(n_steps: int) -> None:
+        keys = jax.random.split(jax.random.key(n_steps), n_steps)
+        state["x"] = run(state["x"], keys).block_until_ready()
+
+    return work
