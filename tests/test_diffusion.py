@@ -5,7 +5,7 @@ import pytest
 from reference import value
 
 import langevin_fast as lf
-from langevin_fast.score import VarianceExploding, VariancePreserving, diffuse, reverse
+from langevin_fast.score import ScoreNetwork, VarianceExploding, VariancePreserving, diffuse, reverse
 
 VP = VariancePreserving()
 VE = VarianceExploding(0.05, 10.0)
@@ -109,8 +109,20 @@ def test_noise_belongs_to_the_particle():
 
 
 def test_divergence():
-    with pytest.raises(lf.DivergenceError, match="not finite"), np.errstate(all="ignore"):
+    with pytest.raises(lf.DivergenceError, match="larger n_steps") as caught, np.errstate(all="ignore"):
         reverse(lambda x, t: 1e200 * x**3, VP, n_particles=2, dim=1)
+    assert caught.value.positions.shape == (2, 1)
+
+
+@pytest.mark.parametrize("schedule", [VP, VE], ids=repr)
+@pytest.mark.parametrize("method", ["sde", "ode"])
+def test_networks_in_time(schedule, method):
+    """N = 0 is the score of normal data with the network's mean and scale."""
+    layers = [(np.zeros((1, 2)), np.zeros(1))]
+    network = ScoreNetwork(layers, "silu", np.array([MEAN]), STD, np.array([1.0]))
+    arguments = {"n_particles": 50, "dim": 1, "n_steps": 40, "method": method, "denoise": True, "seed": 2}
+    found, want = (reverse(score, schedule, **arguments) for score in (network, gaussian_score(schedule)))
+    np.testing.assert_allclose(found, want, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize(

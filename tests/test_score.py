@@ -301,8 +301,27 @@ def test_unstable_step_size_says_so():
     # the schedule of the paper's text: alpha = 1000 at the first level
     sigmas = geometric_levels(10.0, 0.1, 10)
     levels = [lf.potentials.GaussianMixture(WEIGHTS, MEANS, 1.0 + sigma**2) for sigma in sigmas]
-    with pytest.raises(lf.DivergenceError):
-        annealed_langevin(levels, sigmas, step_size=0.05, n_steps=1000, initial=uniform_square(10), seed=1)
+    arguments = {"step_size": 0.05, "n_steps": 1000, "initial": uniform_square(10), "seed": 1}
+    with pytest.raises(lf.DivergenceError) as caught:
+        annealed_langevin(levels, sigmas, **arguments)
+    assert caught.value.positions.shape == (10, 2) and np.isfinite(caught.value.positions).all()
+    frozen = annealed_langevin(levels, sigmas, on_divergence="freeze", **arguments)
+    assert np.isfinite(frozen.positions).all()
+
+
+def test_ctrl_c_keeps_the_positions():
+    def score(x, sigma):
+        calls.append(sigma)
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+        return -x
+
+    calls = []
+    arguments = {"step_size": 0.1, "initial": uniform_square(5), "seed": 1}
+    with pytest.raises(KeyboardInterrupt) as caught:
+        annealed_langevin(score, [1.0], n_steps=20, **arguments)
+    whole = annealed_langevin(lambda x, sigma: -x, [1.0], n_steps=7, **arguments)
+    np.testing.assert_array_equal(caught.value.positions, whole.positions)
 
 
 @pytest.mark.parametrize(

@@ -35,23 +35,34 @@ class DivergenceError(ArithmeticError):
         Its step size, in time units.
     trajectory : Trajectory or None
         The frames stored before that step (set by :func:`langevin_fast.sample`).
+    positions : ndarray of shape (n_particles, dim) or None
+        All positions at the step before (set by the samplers of :mod:`langevin_fast.score`).
     """
 
-    def __init__(self, step: int, particle: int, stream: int, last_position: np.ndarray, step_size: float) -> None:
+    def __init__(
+        self,
+        step: int,
+        particle: int,
+        stream: int,
+        last_position: np.ndarray,
+        step_size: float,
+        advice: str = 'Use a smaller step_size, or on_divergence="freeze" to let the other particles go on.',
+    ) -> None:
         self.step = step
         self.particle = particle
         self.stream = stream
         self.last_position = last_position
         self.step_size = step_size
+        self.advice = advice
         self.trajectory: Trajectory | None = None
-        super().__init__(step, particle, stream, last_position, step_size)
+        self.positions: np.ndarray | None = None
+        super().__init__(step, particle, stream, last_position, step_size, advice)
 
     def __str__(self) -> str:
         where = np.array2string(np.asarray(self.last_position), threshold=6, precision=6)
         return (
             f"particle {self.particle} (stream {self.stream}) is not finite after step {self.step}; its last finite "
-            f"position was {where} with step_size={self.step_size:g}. Use a smaller step_size, or "
-            'on_divergence="freeze" to let the other particles go on.'
+            f"position was {where} with step_size={self.step_size:g}. {self.advice}"
         )
 
 

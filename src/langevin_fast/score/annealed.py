@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import checks
+from ..errors import DivergenceError
 from ..potentials.base import Potential
 from ..schemes import ULA
 from ..simulation import Simulation
@@ -69,6 +70,7 @@ def annealed_langevin(
     precision: str = "double",
     backend: str = "auto",
     threads: int | None = None,
+    on_divergence: str = "raise",
 ) -> Annealed:
     r"""Sample by Langevin steps through a sequence of smoothed densities, from the widest to the narrowest.
 
@@ -94,6 +96,8 @@ def annealed_langevin(
     seed, precision, backend, threads
         As for :func:`langevin_fast.sample`. The steps of all levels are numbered through, so that no noise is used
         twice.
+    on_divergence : {"raise", "freeze"}
+        "freeze" keeps a particle that is no longer finite at its last finite position until the next level begins.
 
     Returns
     -------
@@ -105,6 +109,8 @@ def annealed_langevin(
         An argument is not allowed.
     DivergenceError
         A particle is no longer finite: the step size is too large for some level.
+    KeyboardInterrupt
+        Ctrl-C. It and the DivergenceError have all positions at the last complete step, as ``.positions``.
 
     References
     ----------
@@ -130,9 +136,14 @@ def annealed_langevin(
             precision=precision,
             backend=backend,
             threads=threads,
+            on_divergence=on_divergence,
         )
         seed = simulation.seed
-        simulation.run(n_steps)
+        try:
+            simulation.run(n_steps)
+        except (DivergenceError, KeyboardInterrupt) as error:
+            error.positions = np.array(simulation.positions)  # type: ignore[union-attr]
+            raise
         x = simulation.positions
     if denoise:
         x = x - levels[-1] ** 2 * potentials[-1].gradient(x)

@@ -203,7 +203,7 @@ def reverse(
     TypeError, ValueError
         An argument is not allowed, or the score has another shape than x.
     DivergenceError
-        A particle is no longer finite.
+        A particle is no longer finite; ``.positions`` has all of them at the step before.
 
     References
     ----------
@@ -235,7 +235,9 @@ def reverse(
         )
         if not np.isfinite(new).all():
             bad = int(np.flatnonzero(~np.isfinite(new).all(axis=1))[0])
-            raise DivergenceError(k + 1, bad, bad, x[bad].copy(), (1.0 - end) / n_steps)
+            error = DivergenceError(k + 1, bad, bad, x[bad].copy(), (1.0 - end) / n_steps, "Use a larger n_steps.")
+            error.positions = x
+            raise error
         x = new
     if denoise:
         x = (x + schedule.std(end) ** 2 * evaluate(score, x, end)) / schedule.scale(end)

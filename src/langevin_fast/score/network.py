@@ -90,13 +90,13 @@ class ScoreNetwork:
 
         Parameters
         ----------
-        x : (n, dim) array
+        x : (..., dim) array
         sigma : float
             The noise level; not given for a network without noise levels.
 
         Returns
         -------
-        (n, dim) array
+        (..., dim) array
             float32 for float32 positions, else float64.
         """
         return -self.potential(sigma).gradient(x)
