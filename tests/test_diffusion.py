@@ -22,6 +22,11 @@ def gaussian_score(schedule):
     return score
 
 
+def normal_network():
+    """N = 0: the score of normal data with the network's mean and scale."""
+    return ScoreNetwork([(np.zeros((1, 2)), np.zeros(1))], "silu", np.array([MEAN]), STD, np.array([1.0]))
+
+
 def assert_moments(x, mean, variance, sigmas=4.0):
     n = len(x)
     assert abs(x.mean() - mean) < sigmas * np.sqrt(variance / n)
@@ -117,11 +122,8 @@ def test_divergence():
 @pytest.mark.parametrize("schedule", [VP, VE], ids=repr)
 @pytest.mark.parametrize("method", ["sde", "ode"])
 def test_networks_in_time(schedule, method):
-    """N = 0 is the score of normal data with the network's mean and scale."""
-    layers = [(np.zeros((1, 2)), np.zeros(1))]
-    network = ScoreNetwork(layers, "silu", np.array([MEAN]), STD, np.array([1.0]))
     arguments = {"n_particles": 50, "dim": 1, "n_steps": 40, "method": method, "denoise": True, "seed": 2}
-    found, want = (reverse(score, schedule, **arguments) for score in (network, gaussian_score(schedule)))
+    found, want = (reverse(score, schedule, **arguments) for score in (normal_network(), gaussian_score(schedule)))
     np.testing.assert_allclose(found, want, rtol=1e-10, atol=1e-10)
 
 
@@ -134,6 +136,7 @@ def test_networks_in_time(schedule, method):
         (lambda: reverse(lambda x, t: x[0], VP, initial=[[1.0]]), ValueError, "score"),
         (lambda: reverse(lambda x, t: x, VP, initial=[[1.0]], method="pde"), ValueError, "method"),
         (lambda: reverse(lambda x, t: x, VP, initial=[[1.0]], end=1.0), ValueError, "end"),
+        (lambda: reverse(normal_network(), VP, initial=[[1.0]], end=0.0, method="ode"), ValueError, "some noise"),
         (lambda: reverse(lambda x, t: x, VP, initial=[[1.0]], n_steps=0), ValueError, "n_steps"),
         (lambda: diffuse(VP, [[1.0]], 1.5), ValueError, "t="),
         (lambda: VariancePreserving(2.0, 1.0), ValueError, "beta_max"),

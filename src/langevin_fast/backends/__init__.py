@@ -16,7 +16,7 @@ __all__ = ["NAMES", "Problem", "State", "available", "choose", "explain_backend"
 NAMES = ("cpp", "numba", "cuda", "batch")
 
 _WHAT = {
-    "cpp": "the compiled kernels: built-in potentials and C functions",
+    "cpp": "the compiled kernels: built-in potentials, networks and C functions",
     "numba": "the C++ step loop around functions that Numba compiles: Custom, Expression and built-in potentials",
     "cuda": "one GPU thread per particle: Custom, Expression and built-in potentials",
     "batch": "compiled updates around one call for all particles: Batch, from_jax, from_torch",

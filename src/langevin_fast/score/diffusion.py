@@ -225,6 +225,8 @@ def reverse(
     else:
         x = _points("initial", initial)
     if isinstance(score, ScoreNetwork):
+        if schedule.std(end) == 0.0 and (method == "ode" or denoise):
+            raise ValueError(f"end={end!r} is not allowed here: a network needs some noise wherever it is evaluated")
         score = _in_time(score, schedule)
     times = np.linspace(1.0, end, n_steps + 1).tolist()
     for k, (t, after) in enumerate(itertools.pairwise(times)):
