@@ -278,7 +278,7 @@ def test_threads_of_both_kinds_change_nothing():
 def test_explain_backend():
     text = lf.explain_backend(make_well())
     assert text.startswith('backend="auto" runs Custom(') and 'on "numba"' in text
-    assert '"cpp" (the compiled kernels: built-in potentials and C functions): not for Custom' in text
+    assert '"cpp" (the compiled kernels: built-in potentials, networks and C functions): not for Custom' in text
     assert 'on "cpp"' in lf.explain_backend(lf.potentials.Prinz())
     assert "cannot run" in lf.explain_backend(make_well(), "cpp")
     with pytest.raises(ValueError, match='backend="cpp" cannot run Custom'):
