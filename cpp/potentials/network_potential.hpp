@@ -4,7 +4,7 @@
 
 namespace lf::LF_ISA {
 
-// The hidden layers' activation functions, in the order of ACTIVATIONS in langevin_fast/score/network.py.
+// The hidden layers' activation functions, in the order of ACTIVATIONS in langevin_fast/score/network_potential.py.
 enum class Activation { silu, tanh, softplus, relu, gelu, elu };
 
 // tanh without cancellation for small x, from e^{-2|x|} - 1.
