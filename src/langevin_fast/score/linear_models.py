@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from .. import checks
 from ..noise import draw
-from .functions import Score
+from .functions import Score, ScoreFunction, evaluate
 from .objectives import Estimate, implicit
 
 OBJECTIVES = ("implicit", "denoising", "explicit")
@@ -58,7 +58,7 @@ class ExponentialFamily:
         gradients: Callable[[np.ndarray], Any],
         laplacians: Callable[[np.ndarray], Any] | None = None,
         *,
-        base: Score | None = None,
+        base: ScoreFunction | None = None,
         ridge: float = 0.0,
     ) -> None:
         for name, function in (("gradients", gradients), ("laplacians", laplacians), ("base", base)):
@@ -74,7 +74,7 @@ class ExponentialFamily:
         objective: str = "implicit",
         sigma: float | None = None,
         n_noise: int = 1,
-        target: Score | None = None,
+        target: ScoreFunction | None = None,
         seed: int = 0,
     ) -> ExponentialFamily:
         """Minimise an objective of score matching.
@@ -125,9 +125,9 @@ class ExponentialFamily:
                     y, wanted_score = part + level * xi, -xi / level
                 elif objective == "explicit":
                     assert target is not None
-                    wanted_score = _shaped("target", target(y), y.shape)
+                    wanted_score = evaluate(target, y, name="target")
                 phi = self._features(y)
-                rest = np.zeros(y.shape) if self._base is None else _shaped("base", self._base(y), y.shape)
+                rest = np.zeros(y.shape) if self._base is None else evaluate(self._base, y, name="base")
                 a = a + np.einsum("njd,nkd->jk", phi, phi)
                 if wanted_score is not None:
                     b = b - np.einsum("nkd,nd->k", phi, wanted_score - rest)
@@ -149,7 +149,7 @@ class ExponentialFamily:
         result = np.empty(points.shape)
         for first in range(0, len(points), _ROWS):
             part = points[first : first + _ROWS]
-            base = 0.0 if self._base is None else _shaped("base", self._base(part), part.shape)
+            base = 0.0 if self._base is None else evaluate(self._base, part, name="base")
             result[first : first + _ROWS] = base + np.einsum("nkd,k->nd", self._features(part), self.theta)
         return result
 
@@ -213,7 +213,9 @@ class GaussianModel:
         return implicit(self.score, points, divergence=lambda x: np.full(len(x), -np.trace(self.precision)))
 
 
-def rbf_model(centers: ArrayLike, width: float, *, base: Score | None = None, ridge: float = 1e-3) -> ExponentialFamily:
+def rbf_model(
+    centers: ArrayLike, width: float, *, base: ScoreFunction | None = None, ridge: float = 1e-3
+) -> ExponentialFamily:
     """An exponential family whose statistics are Gaussian bumps.
 
     Parameters
@@ -246,7 +248,7 @@ def rbf_model(centers: ArrayLike, width: float, *, base: Score | None = None, ri
 
 
 def fourier_model(
-    dim: int, n_features: int, width: float, *, base: Score | None = None, ridge: float = 1e-3, seed: int = 0
+    dim: int, n_features: int, width: float, *, base: ScoreFunction | None = None, ridge: float = 1e-3, seed: int = 0
 ) -> ExponentialFamily:
     """An exponential family whose statistics are random Fourier features, cos(w x + b).
 

@@ -265,7 +265,7 @@ class _Training:
                 "pip install 'langevin-fast[score]'"
             ) from None
         self.jax, self.equinox, self.optax = jax, equinox, optax
-        self.objective, self.sigmas = objective, None
+        self.objective = objective
         if sigmas is not None:
             self.sigmas = jax.numpy.asarray(sigmas, jax.numpy.float32)
             self.conditions = jax.numpy.asarray([_condition(noise) for noise in sigmas.tolist()], jax.numpy.float32)
@@ -310,7 +310,12 @@ class _Training:
         dim = self.training.shape[1]
         key, model_key, check_key = jax.random.split(jax.random.key(seed), 3)
         model = equinox.nn.MLP(
-            dim + (self.sigmas is not None), dim, width, depth, activation=getattr(jax.nn, activation), key=model_key
+            dim + (self.objective == "denoising"),
+            dim,
+            width,
+            depth,
+            activation=getattr(jax.nn, activation),
+            key=model_key,
         )
         per_epoch = len(self.training) // batch_size
         optimiser = optax.adam(optax.cosine_decay_schedule(rate, n_epochs * per_epoch))
@@ -354,4 +359,5 @@ class _Training:
                 if i - best >= patience:
                     break
         layers = tuple((np.asarray(layer.weight), np.asarray(layer.bias)) for layer in best_model.layers)
-        return layers, History(*(np.array(column) for column in zip(*losses, strict=True)), best)
+        training, validation = np.array(losses).T
+        return layers, History(training, validation, best)
