@@ -319,6 +319,7 @@ def kernel_density() -> Iterator[Row]:
     """Against scikit-learn without approximations, per pair of a query and a data point."""
     try:
         from sklearn.neighbors import KernelDensity
+        from threadpoolctl import threadpool_limits  # comes with scikit-learn
     except ImportError:
         return
     rng = np.random.default_rng(1)
@@ -336,7 +337,8 @@ def kernel_density() -> Iterator[Row]:
             "ours": repeat(lambda m=ours, x=x: m.log_density(x)),
             "score": repeat(lambda m=ours, x=x: m.score(x)),
         }
-        t = seconds_per_step(works, repeats=9)
+        with threadpool_limits(1):
+            t = seconds_per_step(works, repeats=9)
         what = f"log density of a Gaussian kernel estimate, {dim}-D, double"
         yield at_least(
             f"{what}: scikit-learn / ours", t["sklearn"] / t["ours"], 5, pair(t["ours"], t["sklearn"], pairs)

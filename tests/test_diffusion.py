@@ -5,6 +5,7 @@ import pytest
 from reference import value
 
 import langevin_fast as lf
+from langevin_fast.noise import draw
 from langevin_fast.score import ScoreNetwork, VarianceExploding, VariancePreserving, diffuse, reverse
 
 VP = VariancePreserving()
@@ -57,7 +58,7 @@ def test_forward(schedule):
 def test_reverse_time_has_the_moments_of_euler_maruyama(n_steps):
     key = f"score.reverse VP-SDE Euler-Maruyama N={n_steps}, target N(2,0.5^2), beta 0.1->20, init N(0,1), "
     want = value(key + "t_k=k/N, no final denoise")
-    x = reverse(gaussian_score(VP), VP, n_particles=100_000, dim=1, n_steps=n_steps, end=0.0, seed=5)
+    x = reverse(gaussian_score(VP), VP, n_particles=100_000, dim=1, n_steps=n_steps, end=0.0, seed=5).positions
     assert_moments(x, want["mean"], want["var"])
 
 
@@ -66,8 +67,8 @@ def test_probability_flow_is_of_second_order():
     # the flow of a Gaussian is linear: two points have all of it
     errors = []
     for n_steps in (200, 400, 800):
-        a, b = reverse(gaussian_score(VP), VP, initial=[[0.0], [1.0]], n_steps=n_steps, method="ode", end=0.0)[:, 0]
-        errors.append([a - want["mean"], (b - a) ** 2 - want["var"]])
+        a, b = reverse(gaussian_score(VP), VP, initial=[[0.0], [1.0]], n_steps=n_steps, method="ode", end=0.0).positions
+        errors.append([a[0] - want["mean"], (b[0] - a[0]) ** 2 - want["var"]])
     errors = np.abs(errors)
     assert (np.abs(np.log2(errors[:-1] / errors[1:]) - 2.0) < 0.15).all()
     assert (errors[-1] < 2e-4).all()
@@ -76,6 +77,7 @@ def test_probability_flow_is_of_second_order():
 @pytest.mark.parametrize("method", ["sde", "ode"])
 def test_variance_exploding(method):
     x = reverse(gaussian_score(VE), VE, n_particles=50_000, dim=1, n_steps=1000, method=method, end=0.0, seed=1)
+    x = x.positions
     # what is reached is the data with the noise of t = 0; the prior lacks the data's mean, damped by the flow
     variance = STD**2 + VE.std(0.0) ** 2
     damping = np.sqrt(variance / (STD**2 + VE.std(1.0) ** 2))
@@ -91,7 +93,7 @@ def test_mixture_in_two_dimensions():
         a = VP.scale(t)
         return -lf.potentials.GaussianMixture(weights, a * means, a * a * 0.25 + VP.std(t) ** 2).gradient(x)
 
-    x = reverse(score, VP, n_particles=20_000, dim=2, n_steps=300, denoise=True, seed=2)
+    x = reverse(score, VP, n_particles=20_000, dim=2, n_steps=300, denoise=True, seed=2).positions
     right = (x[:, 0] > 0).mean()
     assert abs(right - 0.8) < 4 * np.sqrt(0.16 / 20_000) + 0.005
     np.testing.assert_allclose(x[x[:, 0] > 0].mean(axis=0), means[1], atol=0.05)
@@ -99,18 +101,72 @@ def test_mixture_in_two_dimensions():
 
 def test_final_denoising():
     arguments = {"initial": [[0.5], [-1.0]], "n_steps": 50, "end": 0.01, "seed": 4}
-    noisy = reverse(gaussian_score(VP), VP, **arguments)
-    clean = reverse(gaussian_score(VP), VP, denoise=True, **arguments)
+    noisy = reverse(gaussian_score(VP), VP, **arguments).positions
+    clean = reverse(gaussian_score(VP), VP, denoise=True, **arguments).positions
     want = (noisy + VP.std(0.01) ** 2 * gaussian_score(VP)(noisy, 0.01)) / VP.scale(0.01)
     np.testing.assert_array_equal(clean, want)
 
 
-def test_noise_belongs_to_the_particle():
-    arguments = {"dim": 3, "n_steps": 20, "seed": 9}
-    many = reverse(lambda x, t: -x, VP, n_particles=11, **arguments)
-    few = reverse(lambda x, t: -x, VP, n_particles=4, **arguments)
-    np.testing.assert_array_equal(many[:4], few)
-    assert not np.array_equal(few, reverse(lambda x, t: -x, VP, n_particles=4, **{**arguments, "seed": 10}))
+def run(n_particles, seed, precision="double", n_steps=20):
+    return reverse(lambda x, t: -x, VP, n_particles=n_particles, dim=3, n_steps=n_steps, seed=seed, precision=precision)
+
+
+@pytest.mark.parametrize("precision", ["double", "single"])
+def test_noise_belongs_to_the_particle(precision):
+    few = run(2, 9, precision).positions
+    np.testing.assert_array_equal(run(11, 9, precision).positions[:2], few)
+    assert not np.array_equal(run(2, 10, precision).positions, few)
+
+
+@pytest.mark.parametrize("precision", ["double", "single"])
+def test_noise_is_that_of_the_streams(precision):
+    """One step: x - h f x + h g^2 s + sqrt(h) g xi from x = xi of the tag for initial draws."""
+    start = draw("initial", 9, np.arange(5, dtype=np.uint64), 0, 3, {"double": float, "single": np.float32}[precision])
+    got = reverse(lambda x, t: -x, VP, initial=start, n_steps=1, end=0.25, seed=9, precision=precision).positions
+    xi = np.array([lf.noise(9, i, 0, 3, precision) for i in range(5)])
+    g = VP.diffusion(1.0)
+    want = start + 0.75 * (g * g * -start - VP.drift(1.0) * start) + np.sqrt(0.75) * g * xi
+    np.testing.assert_allclose(got, want, rtol=1e-13 if precision == "double" else 1e-5)
+    own_start = reverse(lambda x, t: -x, VP, n_particles=5, dim=3, n_steps=1, end=0.25, seed=9, precision=precision)
+    np.testing.assert_array_equal(own_start.positions, got)
+
+
+def test_a_seed_is_drawn_and_reported():
+    a, b = run(4, None), run(4, None)
+    assert a.seed != b.seed
+    np.testing.assert_array_equal(run(4, a.seed).positions, a.positions)
+    np.testing.assert_allclose(a.times, np.linspace(1.0, 1e-3, 21))
+
+
+def test_single_precision():
+    seen = set()
+
+    def score(x, t):
+        seen.add(x.dtype)
+        return gaussian_score(VP)(x.astype(np.float64), t)
+
+    found = reverse(score, VP, n_particles=100_000, dim=1, n_steps=100, end=0.0, seed=5, precision="single").positions
+    assert found.dtype == np.float32 and seen == {np.dtype(np.float32)}
+    want = value(
+        "score.reverse VP-SDE Euler-Maruyama N=100, target N(2,0.5^2), beta 0.1->20, init N(0,1), "
+        "t_k=k/N, no final denoise"
+    )
+    assert_moments(found.astype(np.float64), want["mean"], want["var"])
+
+
+def test_ctrl_c_keeps_the_positions():
+    calls = []
+
+    def score(x, t):
+        calls.append(t)
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+        return -x
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        reverse(score, VP, n_particles=4, dim=3, n_steps=20, seed=9)
+    before = reverse(lambda x, t: -x, VP, n_particles=4, dim=3, n_steps=7, end=calls[-1], seed=9)
+    np.testing.assert_allclose(caught.value.positions, before.positions, rtol=1e-12)
 
 
 def test_divergence():
@@ -124,7 +180,7 @@ def test_divergence():
 def test_networks_in_time(schedule, method):
     arguments = {"n_particles": 50, "dim": 1, "n_steps": 40, "method": method, "denoise": True, "seed": 2}
     found, want = (reverse(score, schedule, **arguments) for score in (normal_network(), gaussian_score(schedule)))
-    np.testing.assert_allclose(found, want, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(found.positions, want.positions, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +194,11 @@ def test_networks_in_time(schedule, method):
         (lambda: reverse(lambda x, t: x, VP, initial=[[1.0]], end=1.0), ValueError, "end"),
         (lambda: reverse(normal_network(), VP, initial=[[1.0]], end=0.0, method="ode"), ValueError, "some noise"),
         (lambda: reverse(lambda x, t: x, VP, initial=[[1.0]], n_steps=0), ValueError, "n_steps"),
-        (lambda: diffuse(VP, [[1.0]], 1.5), ValueError, "t="),
+        (lambda: reverse(lambda x, t: x, VP, initial=[[1.0]], precision="half"), ValueError, "precision"),
+        (lambda: reverse(lambda x, t: x, VP, initial=[[1e300]], precision="single"), ValueError, "range of single"),
+        (lambda: reverse(lambda x, t: x, VP, initial=[[1.0]], seed=-1), ValueError, "seed"),
+        (lambda: diffuse(VP, [[1.0]], 0.5, seed=0.5), TypeError, "seed"),
+        (lambda: diffuse(VP, [[1.0]], 1.5, seed=1), ValueError, "t="),
         (lambda: VariancePreserving(2.0, 1.0), ValueError, "beta_max"),
         (lambda: VarianceExploding(2.0, 1.0), ValueError, "sigma_max"),
     ],

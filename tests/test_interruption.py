@@ -151,6 +151,16 @@ def test_costly_steps_can_be_interrupted_too(alarm):
     assert time.monotonic() - started < 5  # a first chunk of 50,000 component-steps takes over ten seconds
 
 
+def test_evaluations_can_be_interrupted(alarm):
+    centers = np.linspace(0.0, 1.0, 20_000)[:, np.newaxis]
+    mixture = lf.potentials.GaussianMixture(np.ones(20_000), centers, 0.01)
+    alarm(0.2, StopError)
+    started = time.monotonic()
+    with pytest.raises(StopError):
+        mixture.gradient(np.zeros((10_000_000, 1)))  # minutes
+    assert time.monotonic() - started < 10
+
+
 # ---- threads and processes ------------------------------------------------------------------------------------------
 
 

@@ -124,10 +124,12 @@ def test_slices_of_a_stream_agree(dtype, uniform, isa):
 
 @each_precision
 def test_rows_of_draw_are_single_streams(dtype, isa):
-    particles = np.array([3, 2**40, 0], np.uint64)
-    rows = draw("initial", 9, particles, 5, 33, dtype)
-    for row, particle in zip(rows, particles.tolist(), strict=True):
-        np.testing.assert_array_equal(row, one("initial", 9, particle, 5, 33, dtype))
+    few, many = np.array([3, 2**40, 0], np.uint64), 2**32 - 50 + np.arange(133, dtype=np.uint64)
+    for particles, start, count in ((few, 5, 33), (many, 0, 1), (many, 3, 2), (many, 2, 132), (many, 1, 140)):
+        for uniform in (False, True):
+            rows = draw("initial", 9, particles, start, count, dtype, uniform=uniform)
+            for row, particle in zip(rows, particles.tolist(), strict=True):
+                np.testing.assert_array_equal(row, one("initial", 9, particle, start, count, dtype, uniform))
 
 
 @each_precision

@@ -103,6 +103,11 @@ void require_shape(const Array<T>& a, const char* name, std::initializer_list<in
   if (!same) throw py::value_error(std::string(name) + " has the wrong shape");
 }
 
+bool signals_pending() {
+  const py::gil_scoped_acquire acquire;
+  return PyErr_CheckSignals() != 0;
+}
+
 template <class Real>
 Array<Real> evaluate(const std::string& kind, int dim, const Array<Real>& parameters, const Array<Real>& x,
                      const Addresses& functions, bool want_gradient) {
@@ -114,10 +119,12 @@ Array<Real> evaluate(const std::string& kind, int dim, const Array<Real>& parame
       potential_number(kind),       external<Real>(functions),   parameters.data(), dim, n, x.data(),
       want_gradient ? nullptr : to, want_gradient ? to : nullptr};
   const auto& kernels = lf::kernels_of<Real>(level());
-  py::gil_scoped_release release;
-  std::vector<char> memory(kernels.evaluation_bytes(e) + 64);
-  char* aligned = memory.data() + (64 - reinterpret_cast<std::uintptr_t>(memory.data()) % 64) % 64;
-  kernels.evaluate(e, aligned);
+  bool finished = false;
+  {
+    py::gil_scoped_release release;
+    finished = lf::evaluate(kernels, e, lf::default_threads(), &signals_pending);
+  }
+  if (!finished) throw py::error_already_set();
   return out;
 }
 
@@ -128,6 +135,12 @@ Array<Real> draw_as(bool uniform, uint64_t seed, const Array<uint64_t>& particle
   Real* to = out.mutable_data();
   const auto& kernels = lf::kernels_of<Real>(level());
   py::gil_scoped_release release;
+  // The lanes of a vector are different particles, or different numbers of one particle: what there is more of.
+  if (0 < count && count < particles.size()) {
+    kernels.draw_crowd(to, uniform, seed, particles.data(), particles.size(), static_cast<int>(count), tag, start,
+                       count);
+    return out;
+  }
   for (int64_t i = 0; i < particles.size(); ++i) {
     kernels.draw(to + i * count, uniform, seed, particles.data()[i], tag, start, count);
   }
@@ -200,11 +213,6 @@ lf::Operation operation(char letter) {
       return lf::Operation::metropolis;
   }
   throw py::value_error(std::string("no operation is called '") + letter + "'");
-}
-
-bool signals_pending() {
-  const py::gil_scoped_acquire acquire;
-  return PyErr_CheckSignals() != 0;
 }
 
 template <class Real>

@@ -1,4 +1,4 @@
-// All groups of particles of a problem, spread over threads.
+// All groups of particles of a problem, or all points of an evaluation, spread over threads.
 #pragma once
 
 #include "problem.hpp"
@@ -12,5 +12,9 @@ int default_threads();
 // hold nothing of use, and the input arrays are as they were.
 template <class Real>
 bool run(const Kernels<Real>& kernels, const Problem<Real>& problem, int threads, bool (*interrupted)());
+
+// The same for energies or gradients at many points.
+template <class Real>
+bool evaluate(const Kernels<Real>& kernels, const Evaluation<Real>& all, int threads, bool (*interrupted)());
 
 }  // namespace lf

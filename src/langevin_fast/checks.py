@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -69,6 +70,11 @@ def integer(name: str, value: object, minimum: int | None = None, maximum: int |
     if (minimum is not None and number < minimum) or (maximum is not None and number > maximum):
         raise ValueError(f"{name} must be {allowed}, got {shorten(value)}")
     return number
+
+
+def seed(value: object) -> int:
+    """Return a seed; None draws one."""
+    return secrets.randbits(64) if value is None else integer("seed", value, 0, 2**64 - 1)
 
 
 def one_of(name: str, value: Any, allowed: Sequence[str | None]) -> Any:
@@ -163,6 +169,15 @@ def symmetric_matrix(name: str, value: object, size: int) -> FloatArray:
             f"and {name}[{j}, {i}] = {float(matrix[j, i])!r}"
         )
     return matrix * 0.5 + matrix.T * 0.5
+
+
+def cast(what: str, array: FloatArray, dtype: Any) -> npt.NDArray[Any]:
+    """Round once from double precision to that of a run."""
+    with np.errstate(over="ignore"):
+        result = np.ascontiguousarray(array, dtype=dtype)
+    if not (np.isfinite(result) | ~np.isfinite(array)).all():
+        raise ValueError(f'{what} are beyond the range of single precision; use precision="double"')
+    return result
 
 
 def _scalar(value: object) -> object:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import secrets
 import sys
 import time
 import warnings
@@ -104,7 +103,7 @@ class Simulation:
         self.potential = potential
         self.scheme = scheme
         self.precision = precision
-        self.seed = secrets.randbits(64) if seed is None else checks.integer("seed", seed, 0, 2**64 - 1)
+        self.seed = checks.seed(seed)
         self.backend, _ = backends.choose(backend, potential)
         self._on_divergence = on_divergence
         self._threads = _thread_count(threads)
@@ -132,7 +131,7 @@ class Simulation:
             program = scheme.program(self._mass)
         self._problem = Problem(
             potential=potential,
-            parameters=_cast(f"the parameters of {potential!r}", potential.parameters, dtype),
+            parameters=checks.cast(f"the parameters of {potential!r}", potential.parameters, dtype),
             program=_cast_program(scheme, program, dtype),
             dtype=dtype,
             seed=self.seed,
@@ -379,20 +378,11 @@ def _thread_count(threads: int | None) -> int:
     return checks.integer("threads", threads, 1, 4096)
 
 
-def _cast(what: str, array: np.ndarray, dtype: Any) -> np.ndarray:
-    """Round once from double precision to that of the run."""
-    with np.errstate(over="ignore"):
-        result = np.ascontiguousarray(array, dtype=dtype)
-    if not (np.isfinite(result) | ~np.isfinite(array)).all():
-        raise ValueError(f'{what} are beyond the range of single precision; use precision="double"')
-    return result
-
-
 def _cast_program(scheme: Scheme, program: Program, dtype: Any) -> Program:
     def cast(coefficient: np.ndarray) -> np.ndarray:
         if not np.isfinite(coefficient).all():
             raise ValueError(f"step_size, kT, friction, drag or mass: the coefficients of {scheme!r} are not finite")
-        return _cast(f"step_size, kT, friction, drag or mass: the coefficients of {scheme!r}", coefficient, dtype)
+        return checks.cast(f"step_size, kT, friction, drag or mass: the coefficients of {scheme!r}", coefficient, dtype)
 
     instructions = tuple(i._replace(coefficients=tuple(map(cast, i.coefficients))) for i in program.instructions)
     return program._replace(instructions=instructions)

@@ -108,6 +108,8 @@ class Potential:
     def energy(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
         """Return U(x), in single precision for a float32 array and in double precision for everything else.
 
+        Many points are shared out among threads; the bits are those of each point alone.
+
         Parameters
         ----------
         x : (..., dim) array
@@ -139,6 +141,8 @@ class Potential:
 
     def gradient(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
         """Return ∇U(x), in single precision for a float32 array and in double precision for everything else.
+
+        Many points are shared out among threads; the bits are those of each point alone.
 
         Parameters
         ----------

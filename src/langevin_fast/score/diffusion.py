@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from .. import checks
 from ..errors import DivergenceError
-from ..noise import draw
+from ..noise import PRECISIONS, draw
 from .functions import ScoreFunction, evaluate
 from .network import ScoreNetwork
 
@@ -132,7 +133,26 @@ class VarianceExploding(Schedule):
         return self.std(t) * math.sqrt(2.0 * math.log(self.sigma_max / self.sigma_min))
 
 
-def diffuse(schedule: Schedule, x: ArrayLike, t: float, *, seed: int = 0) -> np.ndarray:
+@dataclass(frozen=True, eq=False)
+class Reversed:
+    """What :func:`reverse` returns.
+
+    Attributes
+    ----------
+    positions : ndarray of shape (n_particles, dim)
+        At the last time, denoised if that was asked for; float64, or float32 in single precision.
+    times : ndarray of shape (n_steps + 1,)
+        From 1 down to `end`.
+    seed : int
+        Of the run.
+    """
+
+    positions: np.ndarray
+    times: np.ndarray
+    seed: int
+
+
+def diffuse(schedule: Schedule, x: ArrayLike, t: float, *, seed: int) -> np.ndarray:
     """Data with the noise of time t: exact draws of x(t) given x(0).
 
     Parameters
@@ -143,7 +163,7 @@ def diffuse(schedule: Schedule, x: ArrayLike, t: float, *, seed: int = 0) -> np.
     t : float
         0 <= t <= 1.
     seed : int
-        Particle i takes the noise of stream i.
+        0 <= seed < 2**64. Particle i takes the noise of stream i.
 
     Returns
     -------
@@ -151,7 +171,9 @@ def diffuse(schedule: Schedule, x: ArrayLike, t: float, *, seed: int = 0) -> np.
     """
     points = _points("x", x)
     t = _time("t", t)
-    return schedule.scale(t) * points + schedule.std(t) * _normals("other", seed, points.shape, 0)
+    return schedule.scale(t) * points + schedule.std(t) * _normals(
+        "other", checks.integer("seed", seed, 0, 2**64 - 1), points, 0
+    )
 
 
 def reverse(
@@ -165,8 +187,9 @@ def reverse(
     method: str = "sde",
     end: float = 1e-3,
     denoise: bool = False,
-    seed: int = 0,
-) -> np.ndarray:
+    seed: int | None = None,
+    precision: str = "double",
+) -> Reversed:
     r"""Sample by going back in time, from noise at t = 1 to data near t = 0.
 
     "sde": Euler-Maruyama for :math:`dx = (f x - g^2 s)\,dt + g\,dW` backwards; "ode": Heun's method for the probability
@@ -191,19 +214,24 @@ def reverse(
         Where time stops, 0 <= end < 1. Scores are never evaluated before it; "ode" and `denoise` evaluate at it.
     denoise : bool
         End with the mean of x(0) given x(end) (Tweedie's formula).
-    seed : int
-        Particle i takes the noise of stream i, step k its numbers k dim to (k + 1) dim - 1.
+    seed : int, optional
+        Particle i takes the noise of stream i, step k its numbers k dim to (k + 1) dim - 1. None draws one, which the
+        result reports.
+    precision : {"double", "single"}
+        Of the positions and the noise, and of what the score is given.
 
     Returns
     -------
-    (n_particles, dim) array
+    Reversed
 
     Raises
     ------
     TypeError, ValueError
         An argument is not allowed, or the score has another shape than x.
     DivergenceError
-        A particle is no longer finite; ``.positions`` has all of them at the step before.
+        A particle is no longer finite.
+    KeyboardInterrupt
+        Ctrl-C. It and the DivergenceError have all positions at the last complete step, as ``.positions``.
 
     References
     ----------
@@ -216,25 +244,30 @@ def reverse(
     end = _time("end", end)
     if end == 1.0:
         raise ValueError("end=1.0 is not allowed: it must be < 1")
-    seed = checks.integer("seed", seed, 0, 2**64 - 1)
+    seed = checks.seed(seed)
+    checks.one_of("precision", precision, tuple(PRECISIONS))
+    dtype = PRECISIONS[precision]
     if initial is None:
         if n_particles is None or dim is None:
             raise TypeError("give initial, or both n_particles and dim")
         shape = checks.integer("n_particles", n_particles, 1), checks.integer("dim", dim, 1)
-        x = schedule.prior_std * _normals("initial", seed, shape, 0)
+        x = schedule.prior_std * _normals("initial", seed, np.empty(shape, dtype), 0)
     else:
-        x = _points("initial", initial)
+        x = checks.cast("numbers in initial", _points("initial", initial), dtype)
     if isinstance(score, ScoreNetwork):
         if schedule.std(end) == 0.0 and (method == "ode" or denoise):
             raise ValueError(f"end={end!r} is not allowed here: a network needs some noise wherever it is evaluated")
         score = _in_time(score, schedule)
-    times = np.linspace(1.0, end, n_steps + 1).tolist()
-    for k, (t, after) in enumerate(itertools.pairwise(times)):
-        new = (
-            _sde_step(score, schedule, x, t, after, seed, k)
-            if method == "sde"
-            else _ode_step(score, schedule, x, t, after)
-        )
+    times = np.linspace(1.0, end, n_steps + 1)
+    for k, (t, after) in enumerate(itertools.pairwise(times.tolist())):
+        try:
+            if method == "sde":
+                new = _sde_step(score, schedule, x, t, after, seed, k)
+            else:
+                new = _ode_step(score, schedule, x, t, after)
+        except KeyboardInterrupt as interrupt:
+            interrupt.positions = x  # type: ignore[attr-defined]
+            raise
         if not np.isfinite(new).all():
             bad = int(np.flatnonzero(~np.isfinite(new).all(axis=1))[0])
             error = DivergenceError(k + 1, bad, bad, x[bad].copy(), (1.0 - end) / n_steps, "Use a larger n_steps.")
@@ -243,7 +276,7 @@ def reverse(
         x = new
     if denoise:
         x = (x + schedule.std(end) ** 2 * evaluate(score, x, end)) / schedule.scale(end)
-    return x
+    return Reversed(x, times, seed)
 
 
 def _in_time(network: ScoreNetwork, schedule: Schedule) -> ScoreFunction:
@@ -258,7 +291,7 @@ def _in_time(network: ScoreNetwork, schedule: Schedule) -> ScoreFunction:
 def _sde_step(score: Any, schedule: Schedule, x: np.ndarray, t: float, after: float, seed: int, k: int) -> np.ndarray:
     h, g = t - after, schedule.diffusion(t)
     drift = g * g * evaluate(score, x, t) - schedule.drift(t) * x
-    return x + h * drift + math.sqrt(h) * g * _normals("thermal", seed, x.shape, k * x.shape[1])
+    return x + h * drift + math.sqrt(h) * g * _normals("thermal", seed, x, k * x.shape[1])
 
 
 def _ode_step(score: Any, schedule: Schedule, x: np.ndarray, t: float, after: float) -> np.ndarray:
@@ -269,9 +302,9 @@ def _ode_step(score: Any, schedule: Schedule, x: np.ndarray, t: float, after: fl
     return x + 0.5 * (after - t) * (first + slope(x + (after - t) * first, after))
 
 
-def _normals(tag: str, seed: int, shape: tuple[int, ...], start: int) -> np.ndarray:
-    n, dim = shape
-    return draw(tag, seed, np.arange(n, dtype=np.uint64), start, dim, np.float64)
+def _normals(tag: str, seed: int, like: np.ndarray, start: int) -> np.ndarray:
+    n, dim = like.shape
+    return draw(tag, seed, np.arange(n, dtype=np.uint64), start, dim, like.dtype.type)
 
 
 def _points(name: str, x: ArrayLike) -> np.ndarray:

@@ -15,11 +15,11 @@ ScoreFunction = Callable[..., Any]
 
 
 def evaluate(score: ScoreFunction, x: np.ndarray, *level: float, name: str = "score") -> np.ndarray:
-    """The values of a score, which must have the shape of x; errors call it `name`.
+    """The values of a score, in the shape and precision of x; errors call it `name`.
 
     A module of PyTorch is given a tensor of the type and on the device of its parameters.
     """
-    result = np.asarray(_evaluate_module(score, x, *level) if _is_module(score) else score(x, *level), dtype=float)
+    result = np.asarray(_evaluate_module(score, x, *level) if _is_module(score) else score(x, *level), dtype=x.dtype)
     if result.shape != x.shape:
         raise ValueError(f"{name} must return an array of the shape {x.shape} of its argument; got {result.shape}")
     return result
