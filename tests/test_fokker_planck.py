@@ -116,6 +116,27 @@ def test_ornstein_uhlenbeck_transition_density_at_second_order():
             assert extrapolated(moments[1][i], moments[2][i]) == pytest.approx(exact, rel=3e-4)
 
 
+def test_transient_of_the_double_well_at_second_order():
+    reference = value("transient.DW1 overdamped D=kT=1, start delta at x=-1")
+    times = [0.1, 0.25, 0.5, 1.0, 2.0]
+    want = [[reference[f"{t}"][key] for key in ("P_right", "mean", "x2")] for t in times]
+    want = np.column_stack([want, [reference["autocorr"][f"{t}"] for t in times]])
+    found = []
+    for n in (150, 300, 600):
+        d = 6.0 / n  # so that -1 and 0 are centres of cells
+        fp = Overdamped(lf.potentials.DoubleWell(1.0), (-3.0 - d / 2, 3.0 + d / 2), n + 1)
+        x = fp.centers[0]
+        right = np.where(np.abs(x) < d / 2, 0.5, x > 0)
+        moments = fp.propagate([-1.0], times) @ np.transpose([right, x, x * x]) * fp.volume
+        # <x(0) x(t)> in equilibrium, mode by mode
+        modes = fp.relaxation_rates(40)
+        overlaps = (modes.functions @ (x * fp.stationary()) * fp.volume) ** 2
+        found.append(np.column_stack([moments, np.exp(-np.outer(times, modes.rates)) @ overlaps]))
+    errors = np.abs(np.array(found) - want)
+    assert (np.abs(orders(errors) - 2.0) < 0.1).all()
+    np.testing.assert_allclose(extrapolated(found[1], found[2]), want, rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", WELLS)
 def test_spectrum_at_second_order(name):
     want = np.array(value(f"fp.spectrum.{name}"))[:5]

@@ -239,6 +239,18 @@ def test_plain_langevin_gets_the_weights_wrong():
     assert abs(found - want) < 4 * np.sqrt(want * (1 - want) / n)
 
 
+def test_the_popular_slip_samples_at_twice_the_temperature():
+    """x + (eps/2) s + sqrt(2 eps) xi with the same schedule."""
+    n = 100_000
+    mixture = lf.potentials.GaussianMixture(WEIGHTS, MEANS, 1.0)
+    slip = lf.ULA.from_sde(drift=0.5, noise=math.sqrt(2.0), step_size=0.1)
+    assert slip.kT == pytest.approx(2.0)
+    run = lf.sample(mixture, slip, initial=uniform_square(n), n_steps=1000, stride=None, seed=1)
+    found = (run.final.positions.sum(axis=1) > 0).mean()
+    want = value("ncsn.5")
+    assert abs(found - want) < 4 * np.sqrt(want * (1 - want) / n)
+
+
 def ncsn_levels():
     sigmas = geometric_levels(20.0, 1.0, 10)
     return sigmas, [lf.potentials.GaussianMixture(WEIGHTS, MEANS, sigma**2) for sigma in sigmas]
