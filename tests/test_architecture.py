@@ -43,6 +43,7 @@ ROOMS = {
 # Backends are the rooms that will multiply, so what they may use is said once more, name by name.
 BACKENDS_MAY_IMPORT = {
     "potentials.base",
+    "potentials.batch",
     "schemes",
     "checks",
     "errors",

@@ -256,7 +256,8 @@ class _Check:
     # --- gradient
 
     def check_gradient(self, run: Trajectory) -> None:
-        if self.energy is None:
+        energy = self.energy
+        if energy is None:
             return
         x = run.final.positions[:8].astype(float)
         g = self.gradient(x)
@@ -267,11 +268,11 @@ class _Check:
                 up, down = x.copy(), x.copy()
                 up[:, c] += h
                 down[:, c] -= h
-                return (self.energy(up) - self.energy(down)) / (up[:, c] - down[:, c])
+                return (energy(up) - energy(down)) / (up[:, c] - down[:, c])
 
             coarse, fine = slope(h), slope(h / 2)
             best = (4.0 * fine - coarse) / 3.0
-            rounding = 2e-16 * 64 * (np.abs(self.energy(x)) + np.abs(g[:, c])) / h
+            rounding = 2e-16 * 64 * (np.abs(energy(x)) + np.abs(g[:, c])) / h
             allowed = 10.0 * np.abs(best - fine) + rounding + 1e-9 * np.abs(g).max(axis=1)
             bad = np.flatnonzero(np.abs(best - g[:, c]) > allowed)
             if len(bad):
@@ -363,7 +364,7 @@ class _Check:
 
     def compare_mala(self, reference: Reference, i: int, x: np.ndarray, after: np.ndarray) -> tuple[float, str]:
         proposal, _, margin = reference.step(i, x, None)
-        assert margin is not None
+        assert margin is not None and self.energy is not None
         accepted = np.any(after != x, axis=1)
         # decisions within rounding may go either way
         size = np.abs(self.energy(x)) + np.abs(self.energy(proposal))

@@ -193,7 +193,7 @@ def _crossings(potential: Potential, seed: int, wanted: int) -> list[np.ndarray]
     streams = np.arange(128)
     run = sample(potential, RUNS[1].scheme, n_steps=6_000, stride=2, seed=seed, streams=streams)
     u = run.positions[..., 1] - run.positions[..., 0]
-    paths = []
+    paths: list[np.ndarray] = []
     for particle in np.argsort(np.where((u < -0.5).any(axis=0), (u < -0.5).argmax(axis=0), len(u)), kind="stable"):
         arrived = (u[:, particle] < -0.5).nonzero()[0]
         if len(arrived) and len(paths) < wanted:

@@ -101,7 +101,7 @@ SINGLE = Constants(
     largest_angle=6000.0, tanh_is_one=10.0,
 )
 # fmt: on
-CONSTANTS = {np.float64: DOUBLE, np.float32: SINGLE}
+CONSTANTS: dict[Any, Constants] = {np.float64: DOUBLE, np.float32: SINGLE}
 
 
 def make(k: Constants, ops: Primitives) -> SimpleNamespace:
@@ -120,10 +120,10 @@ def make(k: Constants, ops: Primitives) -> SimpleNamespace:
 
     def horner(coefficients: tuple[float, ...]) -> Callable[[Any], Any]:
         """A polynomial, coefficients in ascending order."""
-        *lower, highest = (k.real(c) for c in coefficients)
-        evaluate = None
+        *lower, last, highest = (k.real(c) for c in coefficients)
+        evaluate = first(highest, last)
         for c in reversed(lower):
-            evaluate = first(highest, c) if evaluate is None else then(evaluate, c)
+            evaluate = then(evaluate, c)
         return evaluate
 
     def first(highest: Any, c: Any) -> Callable[[Any], Any]:

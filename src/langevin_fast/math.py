@@ -48,7 +48,8 @@ __all__ = [
     "where",
 ]
 
-Result = npt.NDArray[Any] | np.floating[Any]
+# Of an array an array, of a number a number (also of NumPy), and in compiled functions a pack of particles.
+Result = Any
 
 
 def _apply(name: str, *args: npt.ArrayLike) -> Result:

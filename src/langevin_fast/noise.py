@@ -25,7 +25,7 @@ from .memory import check_memory
 
 __all__ = ["noise"]
 
-PRECISIONS = {"double": np.float64, "single": np.float32}
+PRECISIONS: dict[str, Any] = {"double": np.float64, "single": np.float32}
 
 
 def noise(seed: int, particle: int, start: int, count: int, precision: str = "double") -> np.ndarray:
@@ -115,6 +115,7 @@ def block_words(seed: int, particle: int, tag: int, blocks: np.ndarray) -> list[
 def normals_of_words(radius: np.ndarray, angle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Two normals from two words, uint64 for double precision and uint32 for single."""
     bits = radius.dtype.type
+    dtype: Any
     dtype, width = (np.float64, 64) if bits is np.uint64 else (np.float32, 32)
     functions = on_arrays(dtype)
     r = np.sqrt(functions.scaled_log(-2, width)((radius | bits(1)).astype(dtype)))

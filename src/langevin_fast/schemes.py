@@ -94,6 +94,10 @@ class Scheme:
         """
         raise NotImplementedError
 
+    def thermal_displacement(self, mass: np.ndarray) -> np.ndarray:
+        """About how far temperature moves a particle in a step, in length units, (1 or n, 1 or dim)."""
+        raise NotImplementedError
+
     def _describe(self, *extra: str) -> str:
         parts = [f"step_size={checks.shorten(self.step_size)}", *extra, f"kT={checks.shorten(self.kT)}"]
         return f"{type(self).__name__}({', '.join(parts)})"
@@ -110,6 +114,10 @@ class _Overdamped(Scheme):
     def drag(self) -> float:
         """lambda, in mass/time."""
         return self._drag
+
+    def thermal_displacement(self, mass: np.ndarray) -> np.ndarray:
+        """See :meth:`Scheme.thermal_displacement`."""
+        return np.sqrt(2.0 * _column(self._kT) * _column(self._step_size) / self.drag)
 
     def __repr__(self) -> str:
         return self._describe(f"drag={self.drag!r}")
@@ -295,6 +303,10 @@ class Splitting(Scheme):
         rate = f"friction={self.friction!r}" if self.friction is not None else f"drag={self.drag!r}"
         text = self._describe(rate)
         return text if type(self) is not Splitting else text.replace("(", f"({self.letters!r}, ", 1)
+
+    def thermal_displacement(self, mass: np.ndarray) -> np.ndarray:
+        """See :meth:`Scheme.thermal_displacement`."""
+        return _column(self._step_size) * np.sqrt(_column(self._kT) / mass)
 
     def program(self, mass: np.ndarray) -> Program:
         """See :meth:`Scheme.program`."""

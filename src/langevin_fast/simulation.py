@@ -407,8 +407,7 @@ def _check_state_memory(n: int, dim: int, dtype: Any, *, overdamped: bool) -> No
 
 def _warn_if_frozen(scheme: Scheme, mass: np.ndarray, positions: np.ndarray, start: np.ndarray) -> None:
     """Single precision resolves positions to one part in 2**24: smaller steps are rounded away."""
-    h, kT = np.reshape(scheme.step_size, (-1, 1)), np.reshape(scheme.kT, (-1, 1))
-    displacement = np.sqrt(2.0 * kT * h / scheme.drag) if scheme.overdamped else h * np.sqrt(kT / mass)
+    displacement = scheme.thermal_displacement(mass)
     scale = max(np.abs(positions).max(), np.abs(start).max())
     moving = displacement[displacement > 0]  # none at kT = 0
     smallest = float(moving.min(initial=np.inf))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import _core
+from ..potentials.batch import Batch
 from ..schemes import Instruction
 from .problem import Frames, Problem, State, StoppedError
 
@@ -51,7 +52,8 @@ def advance(problem: Problem, state: State, n_steps: int, frames: Frames | None,
 class _Run:
     def __init__(self, problem: Problem, state: State, n_steps: int) -> None:
         n, dim = state.positions.shape
-        self.problem = problem
+        assert isinstance(problem.potential, Batch)
+        self.problem, self.potential = problem, problem.potential
         self.end = state.step + n_steps
         self.done = _Committed(state.step, state.positions, state.velocities)
         self.accepted, self.diverged = state.accepted.copy(), state.diverged.copy()
@@ -92,7 +94,7 @@ class _Run:
         x, v = now.x, now.v
         for p in self.passes:
             if p.kicks and self.gradient is None:
-                self.gradient = self.problem.potential.batch_gradient(x)
+                self.gradient = self.potential.batch_gradient(x)
             row = now.step * self.problem.program.normals_per_step + p.draw
             xi = self.noise.row(row) if p.draws else None
             ahead = self.noise.row(row + 1) if self.problem.program.looks_ahead else None
@@ -107,15 +109,14 @@ class _Run:
         return x, v
 
     def metropolis_step(self, now: _Committed) -> tuple[np.ndarray, None]:
-        potential = self.problem.potential
         if self.gradient is None or self.energy is None:
-            energy, gradient = potential.batch_energy_gradient(now.x)
+            energy, gradient = self.potential.batch_energy_gradient(now.x)
             # Written to below; and the callable may use its own arrays again.
             self.energy, self.gradient = energy.copy(), gradient.copy()
         propose, test = self.passes
         y = self.spare_x
         _core.update(propose.program, now.x, None, self.gradient, self.noise.row(now.step), None, y, None)
-        energy, gradient = potential.batch_energy_gradient(y)
+        energy, gradient = self.potential.batch_energy_gradient(y)
         _core.metropolis(
             coefficients=test.program[0][1],
             old_x=now.x,

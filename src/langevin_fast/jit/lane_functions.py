@@ -149,5 +149,5 @@ for _name in lf_math.__all__:
     _teach_numbers(_name)
 for _library in _LIBRARY:
     _teach_library(_library)
-for _library in _LIBRARY_2:
-    _teach_library_2(_library)
+for _library_2 in _LIBRARY_2:
+    _teach_library_2(_library_2)

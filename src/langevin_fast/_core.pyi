@@ -1,0 +1,82 @@
+"""Types of the compiled module (cpp/bindings/module.cpp). Arrays of one call are all float64 or all float32."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+MAX_INSTRUCTIONS: int
+STREAM_BITS: int
+TAGS: dict[str, int]
+
+def use_isa(name: str) -> None: ...
+def isa() -> str: ...
+def isa_levels() -> list[dict[str, Any]]: ...
+def has_openmp() -> bool: ...
+def default_threads() -> int: ...
+def potential_names() -> list[str]: ...
+def energy(kind: str, dim: int, parameters: Array, x: Array, functions: dict[str, int] = ...) -> Array: ...
+def gradient(kind: str, dim: int, parameters: Array, x: Array, functions: dict[str, int] = ...) -> Array: ...
+def function(name: str, x: Array) -> Array: ...
+def log(x: npt.ArrayLike) -> npt.NDArray[np.float64]: ...
+def exp(x: npt.ArrayLike) -> npt.NDArray[np.float64]: ...
+def expm1(x: npt.ArrayLike) -> npt.NDArray[np.float64]: ...
+def spd_inverse(matrix: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], float]: ...
+def run(
+    *,
+    kind: str,
+    functions: dict[str, int],
+    parameters: Array,
+    program: Sequence[Any],
+    normals_per_step: int,
+    uniforms_per_step: int,
+    looks_ahead: bool,
+    seed: int,
+    streams: npt.NDArray[np.uint64],
+    positions_in: Array,
+    velocities_in: Array | None,
+    positions_out: Array,
+    velocities_out: Array | None,
+    first_step: int,
+    n_steps: int,
+    next_frame: int,
+    stride: int,
+    frame_positions: Array | None,
+    frame_velocities: Array | None,
+    accepted: npt.NDArray[np.int64],
+    diverged: npt.NDArray[np.int64],
+    threads: int,
+) -> None: ...
+def draw(
+    *, uniform: bool, seed: int, particles: npt.NDArray[np.uint64], tag: int, start: int, count: int, single: bool
+) -> Array: ...
+def draw_rows(*, out: Array, seed: int, particles: npt.NDArray[np.uint64], start: int) -> None: ...
+def draw_crowd(
+    *, out: Array, uniform: bool, seed: int, particles: npt.NDArray[np.uint64], tag: int, start: int
+) -> None: ...
+def update(
+    program: Sequence[Any],
+    x_in: Array,
+    v_in: Array | None,
+    g: Array | None,
+    xi: Array | None,
+    next_xi: Array | None,
+    x_out: Array | None,
+    v_out: Array | None,
+) -> None: ...
+def metropolis(
+    *,
+    coefficients: Sequence[Array],
+    old_x: Array,
+    new_g: Array,
+    new_energy: Array,
+    uniforms: Array,
+    x: Array,
+    g: Array,
+    energy: Array,
+    accepted: npt.NDArray[np.int64],
+) -> None: ...
+def all_finite(x: Array) -> bool: ...
