@@ -91,39 +91,47 @@ std::size_t workspace_bytes_of(const Problem<Real>& problem) {
   return bytes;
 }
 
-template <class Potential>
-void evaluate_with(const Evaluation<Real>& e, void* workspace) {
+// Points first .. first + kLanesOf<T> - 1, as far as there are so many.
+template <class T, class Potential>
+void evaluate_group(const Evaluation<Real>& e, const Potential& potential, int64_t first, void* workspace) {
   Arena arena(workspace);
-  Narrow* x = arena.take<Narrow>(e.dim);
-  Narrow* g = arena.take<Narrow>(e.dim);
-  Narrow* scratch = arena.take<Narrow>(Potential::scratch(e.parameters, e.dim));
-  const Potential potential = make_potential<Potential>(e.parameters, e.dim, e.external);
-  for (int64_t first = 0; first < e.n_points; first += kLanesOf<Narrow>) {
-    const int64_t rest = e.n_points - first;
-    const int valid = rest < kLanesOf<Narrow> ? static_cast<int>(rest) : kLanesOf<Narrow>;
-    for (int lane = 0; lane < kLanesOf<Narrow>; ++lane) {
-      const int64_t point = first + (lane < valid ? lane : valid - 1);
-      for (int c = 0; c < e.dim; ++c) set_lane(x[c], lane, e.x[point * e.dim + c]);
-    }
-    if (e.gradient) {
-      potential.gradient(x, g, scratch);
-      for (int lane = 0; lane < valid; ++lane) {
-        for (int c = 0; c < e.dim; ++c) e.gradient[(first + lane) * e.dim + c] = get_lane(g[c], lane);
-      }
-    }
-    if (e.energy) {
-      const Narrow u = potential.energy(x, scratch);
-      for (int lane = 0; lane < valid; ++lane) e.energy[first + lane] = get_lane(u, lane);
+  T* x = arena.take<T>(e.dim);
+  T* g = arena.take<T>(e.dim);
+  T* scratch = arena.take<T>(Potential::scratch(e.parameters, e.dim));
+  const int64_t rest = e.n_points - first;
+  const int valid = rest < kLanesOf<T> ? static_cast<int>(rest) : kLanesOf<T>;
+  for (int lane = 0; lane < kLanesOf<T>; ++lane) {
+    const int64_t point = first + (lane < valid ? lane : valid - 1);
+    for (int c = 0; c < e.dim; ++c) set_lane(x[c], lane, e.x[point * e.dim + c]);
+  }
+  if (e.gradient) {
+    potential.gradient(x, g, scratch);
+    for (int lane = 0; lane < valid; ++lane) {
+      for (int c = 0; c < e.dim; ++c) e.gradient[(first + lane) * e.dim + c] = get_lane(g[c], lane);
     }
   }
+  if (e.energy) {
+    const T u = potential.energy(x, scratch);
+    for (int lane = 0; lane < valid; ++lane) e.energy[first + lane] = get_lane(u, lane);
+  }
+}
+
+template <class Potential>
+void evaluate_with(const Evaluation<Real>& e, void* workspace) {
+  const Potential potential = make_potential<Potential>(e.parameters, e.dim, e.external);
+  int64_t first = 0;
+  for (; first + kLanesOf<Wide> <= e.n_points; first += kLanesOf<Wide>) {
+    evaluate_group<Wide>(e, potential, first, workspace);
+  }
+  for (; first < e.n_points; first += kLanesOf<Narrow>) evaluate_group<Narrow>(e, potential, first, workspace);
 }
 
 template <class Potential>
 std::size_t evaluation_bytes_of(const Evaluation<Real>& e) {
   Arena arena(nullptr);
-  arena.take<Narrow>(e.dim);
-  arena.take<Narrow>(e.dim);
-  arena.take<Narrow>(Potential::scratch(e.parameters, e.dim));
+  arena.take<Wide>(e.dim);
+  arena.take<Wide>(e.dim);
+  arena.take<Wide>(Potential::scratch(e.parameters, e.dim));
   return arena.used();
 }
 

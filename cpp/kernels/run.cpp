@@ -126,7 +126,7 @@ bool evaluate(const Kernels<Real>& kernels, const Evaluation<Real>& all, int thr
   };
   const std::size_t bytes = kernels.evaluation_bytes(all);
   // Waking threads costs more than short work saves, and what a point costs is known once a few have been computed.
-  constexpr int64_t kFirst = 16;  // a multiple of every pack's width
+  constexpr int64_t kFirst = 16, kPiece = 128;  // multiples of what one vector, and a group of vectors, holds
   constexpr double kSerialSeconds = 1e-3, kPieceSeconds = 2e-4;
   const int64_t first = all.n_points < kFirst ? all.n_points : kFirst, rest = all.n_points - first;
   const auto started = Clock::now();
@@ -136,7 +136,7 @@ bool evaluate(const Kernels<Real>& kernels, const Evaluation<Real>& all, int thr
   }
   const double seconds = std::chrono::duration<double>(Clock::now() - started).count() / kFirst;
   const double points = kPieceSeconds / (seconds > 0 ? seconds : 1e-9);
-  const int64_t piece = kFirst * (points < kFirst ? 1 : static_cast<int64_t>(points / kFirst));
+  const int64_t piece = kPiece * (points < kPiece ? 1 : static_cast<int64_t>(points / kPiece));
   if (seconds * static_cast<double>(rest) < kSerialSeconds) threads = 1;
   return for_all((rest + piece - 1) / piece, threads, bytes, interrupted, [&](int64_t i, char* workspace) {
     const int64_t begin = first + i * piece, left = all.n_points - begin;
