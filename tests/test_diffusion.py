@@ -187,6 +187,7 @@ def test_networks_in_time(schedule, method):
     ("call", "error", "match"),
     [
         (lambda: reverse(lambda x, t: x, "VP", n_particles=1, dim=1), TypeError, "schedule"),
+        (lambda: reverse(3, VP, initial=[[1.0]]), TypeError, "score must be callable; got 3"),
         (lambda: reverse(lambda x, t: x, VP), TypeError, "n_particles and dim"),
         (lambda: reverse(lambda x, t: x, VP, initial=[1.0]), ValueError, "initial"),
         (lambda: reverse(lambda x, t: x[0], VP, initial=[[1.0]]), ValueError, "score"),

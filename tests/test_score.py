@@ -221,6 +221,11 @@ def test_wrong_objectives(call, match):
         call()
 
 
+def test_scores_are_callable():
+    with pytest.raises(TypeError, match="target must be callable; got 3"):
+        explicit(lambda x: x, [[1.0, 2.0]], 3)
+
+
 # --- annealed Langevin dynamics ---------------------------------------------------------------------------------------
 
 WEIGHTS, MEANS = [0.2, 0.8], [[-5.0, -5.0], [5.0, 5.0]]
@@ -346,7 +351,8 @@ def test_ctrl_c_keeps_the_positions():
         ({"initial": [0.0]}, ValueError, "initial"),
         ({"score": [lf.potentials.Free(1)]}, ValueError, "1 potentials for 2"),
         ({"score": [lf.potentials.Free(2)] * 2}, ValueError, "dimensions"),
-        ({"score": [1, 2]}, TypeError, "potentials"),
+        ({"score": [1, 2]}, TypeError, "a potential for each sigma; got 1"),
+        ({"score": 3}, TypeError, "a potential for each sigma; got 3"),
     ],
 )
 def test_wrong_arguments(changes, error, match):

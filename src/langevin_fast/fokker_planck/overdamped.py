@@ -176,7 +176,7 @@ class Overdamped:
         density = np.ones(())
         for c, (value, edges, spacing) in enumerate(zip(position, self.edges, self.grid.spacing, strict=True)):
             if not edges[0] <= value <= edges[-1]:
-                raise ValueError(f"x[{c}]={value!r} lies outside the grid, [{edges[0]}, {edges[-1]}]")
+                raise ValueError(f"x[{c}]={float(value)!r} lies outside the grid, [{edges[0]}, {edges[-1]}]")
             n = len(edges) - 1
             place = (value - edges[0]) / spacing - 0.5
             weights = np.zeros(n)

@@ -156,12 +156,16 @@ def _potentials(score: Any, levels: np.ndarray, dim: int) -> list[Potential]:
         score = [score.potential(sigma) for sigma in levels.tolist()]
     if callable(score):
         return [Score(score, dim, sigma=sigma) for sigma in levels.tolist()]
+    if not isinstance(score, Sequence):
+        raise TypeError(f"score must be callable or hold a potential for each sigma; got {checks.shorten(score)}")
     given = list(score)
     if len(given) != len(levels):
         raise ValueError(f"score has {len(given)} potentials for {len(levels)} sigmas")
     for potential in given:
         if not isinstance(potential, Potential):
-            raise TypeError(f"score must be callable or hold potentials; got {checks.shorten(potential)}")
+            raise TypeError(
+                f"score must be callable or hold a potential for each sigma; got {checks.shorten(potential)}"
+            )
         if potential.dim != dim:
             raise ValueError(f"{potential!r} has {potential.dim} dimensions, initial has {dim}")
     return given

@@ -19,6 +19,8 @@ def evaluate(score: ScoreFunction, x: np.ndarray, *level: float, name: str = "sc
 
     A module of PyTorch is given a tensor of the type and on the device of its parameters.
     """
+    if not callable(score):
+        raise TypeError(f"{name} must be callable; got {checks.shorten(score)}")
     result = np.asarray(_evaluate_module(score, x, *level) if _is_module(score) else score(x, *level), dtype=x.dtype)
     if result.shape != x.shape:
         raise ValueError(f"{name} must return an array of the shape {x.shape} of its argument; got {result.shape}")

@@ -61,7 +61,7 @@ def explicit(score: ScoreFunction, x: ArrayLike, target: ScoreFunction) -> Estim
     Estimate
     """
     points = _samples(x)
-    return _estimate(0.5 * np.square(evaluate(score, points) - evaluate(target, points)).sum(axis=1))
+    return _estimate(0.5 * np.square(evaluate(score, points) - evaluate(target, points, name="target")).sum(axis=1))
 
 
 def implicit(
