@@ -74,7 +74,7 @@ def test_the_crowd_moves_and_stays_finite(potential, scheme, precision):
 
 @each_precision
 @pytest.mark.parametrize("potential", cases.POTENTIALS)
-def test_evaluation(potential, precision):
+def test_evaluation(potential, precision, use_isa):
     """Energies and gradients of many points, in parallel where that pays, are those of each point alone."""
     u = cases.POTENTIALS[potential].make()
     some = u.default_start + np.random.default_rng(4).normal(size=(37, u.dim)) / 8
@@ -82,7 +82,9 @@ def test_evaluation(potential, precision):
     many = np.resize(some, (10_000 + 2_000_000 // u.dim**2, u.dim))
     for function in (u.gradient, u.energy):
         alone = np.array([function(x) for x in some])
-        np.testing.assert_array_equal(function(many), np.resize(alone, (len(many), *alone.shape[1:])))
+        for level in (level["name"] for level in _core.isa_levels() if level["supported"]):
+            use_isa(level)
+            np.testing.assert_array_equal(function(many), np.resize(alone, (len(many), *alone.shape[1:])))
 
 
 @each_precision
