@@ -169,6 +169,19 @@ def test_ctrl_c_keeps_the_positions():
     np.testing.assert_allclose(caught.value.positions, before.positions, rtol=1e-12)
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_an_error_while_denoising_keeps_the_positions(error):
+    def score(x, t):
+        if t == 0.5:  # where only the last denoising evaluates it
+            raise error
+        return -x
+
+    arguments = {"n_particles": 4, "dim": 3, "n_steps": 10, "end": 0.5, "seed": 9}
+    with pytest.raises(error) as caught:
+        reverse(score, VP, denoise=True, **arguments)
+    np.testing.assert_array_equal(caught.value.positions, reverse(score, VP, **arguments).positions)
+
+
 def test_divergence():
     with pytest.raises(lf.DivergenceError, match="larger n_steps") as caught, np.errstate(all="ignore"):
         reverse(lambda x, t: 1e200 * x**3, VP, n_particles=2, dim=1)

@@ -341,6 +341,23 @@ def test_ctrl_c_keeps_the_positions():
     np.testing.assert_array_equal(caught.value.positions, whole.positions)
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_an_error_while_denoising_keeps_the_positions(error):
+    def score(x, sigma):
+        calls.append(sigma)
+        if len(calls) == 21:
+            raise error
+        return -x
+
+    calls = []
+    arguments = {"step_size": 0.1, "n_steps": 10, "initial": uniform_square(5), "seed": 1}
+    with pytest.raises(error) as caught:
+        annealed_langevin(score, [1.0, 0.5], denoise=True, **arguments)
+    assert len(calls) == 21
+    whole = annealed_langevin(lambda x, sigma: -x, [1.0, 0.5], **arguments)
+    np.testing.assert_array_equal(caught.value.positions, whole.positions)
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "match"),
     [

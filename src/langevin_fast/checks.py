@@ -176,7 +176,7 @@ def cast(what: str, array: FloatArray, dtype: Any) -> npt.NDArray[Any]:
     with np.errstate(over="ignore"):
         result = np.ascontiguousarray(array, dtype=dtype)
     if not (np.isfinite(result) | ~np.isfinite(array)).all():
-        raise ValueError(f'{what} are beyond the range of single precision; use precision="double"')
+        raise ValueError(f'{what}: {shorten(array)} is beyond the range of single precision; use precision="double"')
     return result
 
 

@@ -336,13 +336,7 @@ def _per_component(name: str, array: np.ndarray, n: int, dim: int, dtype: Any) -
         if dim == 1 and array.ndim == 1:
             hint = f"; for {len(array)} particles in one dimension add an axis: {name}[:, np.newaxis]"
         raise ValueError(f"{name} must have the shape ({dim},) or ({n}, {dim}); got {array.shape}{hint}")
-    with np.errstate(over="ignore"):
-        result = np.array(np.broadcast_to(array, (n, dim)), dtype=dtype, order="C")
-    if not np.isfinite(result).all():
-        raise ValueError(
-            f'{name}={checks.shorten(array)} is beyond the range of single precision; use precision="double"'
-        )
-    return result
+    return np.array(np.broadcast_to(checks.cast(name, array, dtype), (n, dim)), order="C")
 
 
 def _mass_array(mass: np.ndarray, n: int, dim: int) -> np.ndarray:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import checks
-from ..errors import DivergenceError
 from ..potentials.base import Potential
 from ..schemes import ULA
 from ..simulation import Simulation
@@ -110,7 +109,7 @@ def annealed_langevin(
     DivergenceError
         A particle is no longer finite: the step size is too large for some level.
     KeyboardInterrupt
-        Ctrl-C. It and the DivergenceError have all positions at the last complete step, as ``.positions``.
+        Ctrl-C. Whatever stops a run has all positions at the last complete step, as ``.positions``.
 
     References
     ----------
@@ -126,28 +125,28 @@ def annealed_langevin(
         raise ValueError(f"initial must have the shape (n_particles, dim); got {x.shape}")
     potentials = _potentials(score, levels, x.shape[1])
     step_sizes = h * (levels / levels[-1]) ** 2
-    for i, (potential, size) in enumerate(zip(potentials, step_sizes.tolist(), strict=True)):
-        simulation = Simulation(
-            potential,
-            ULA(size),
-            initial=x,
-            seed=seed,
-            first_step=i * n_steps,
-            precision=precision,
-            backend=backend,
-            threads=threads,
-            on_divergence=on_divergence,
-        )
-        seed = simulation.seed
-        try:
+    seed = checks.seed(seed)
+    simulation: Simulation | None = None
+    try:
+        for i, (potential, size) in enumerate(zip(potentials, step_sizes.tolist(), strict=True)):
+            simulation = Simulation(
+                potential,
+                ULA(size),
+                initial=x,
+                seed=seed,
+                first_step=i * n_steps,
+                precision=precision,
+                backend=backend,
+                threads=threads,
+                on_divergence=on_divergence,
+            )
             simulation.run(n_steps)
-        except (DivergenceError, KeyboardInterrupt) as error:
-            error.positions = np.array(simulation.positions)  # type: ignore[union-attr]
-            raise
-        x = simulation.positions
-    if denoise:
-        x = x - levels[-1] ** 2 * potentials[-1].gradient(x)
-    assert seed is not None
+            x = simulation.positions
+        if denoise:
+            x = x - levels[-1] ** 2 * potentials[-1].gradient(x)
+    except BaseException as error:
+        error.positions = np.array(x if simulation is None else simulation.positions)  # type: ignore[attr-defined]
+        raise
     return Annealed(np.array(x), levels, step_sizes, seed)
 
 

@@ -231,7 +231,7 @@ def reverse(
     DivergenceError
         A particle is no longer finite.
     KeyboardInterrupt
-        Ctrl-C. It and the DivergenceError have all positions at the last complete step, as ``.positions``.
+        Ctrl-C. Whatever stops a run has all positions at the last complete step, as ``.positions``.
 
     References
     ----------
@@ -253,29 +253,27 @@ def reverse(
         shape = checks.integer("n_particles", n_particles, 1), checks.integer("dim", dim, 1)
         x = schedule.prior_std * _normals("initial", seed, np.empty(shape, dtype), 0)
     else:
-        x = checks.cast("numbers in initial", _points("initial", initial), dtype)
+        x = checks.cast("initial", _points("initial", initial), dtype)
     if isinstance(score, ScoreNetwork):
         if schedule.std(end) == 0.0 and (method == "ode" or denoise):
             raise ValueError(f"end={end!r} is not allowed here: a network needs some noise wherever it is evaluated")
         score = _in_time(score, schedule)
     times = np.linspace(1.0, end, n_steps + 1)
-    for k, (t, after) in enumerate(itertools.pairwise(times.tolist())):
-        try:
+    try:
+        for k, (t, after) in enumerate(itertools.pairwise(times.tolist())):
             if method == "sde":
                 new = _sde_step(score, schedule, x, t, after, seed, k)
             else:
                 new = _ode_step(score, schedule, x, t, after)
-        except KeyboardInterrupt as interrupt:
-            interrupt.positions = x  # type: ignore[attr-defined]
-            raise
-        if not np.isfinite(new).all():
-            bad = int(np.flatnonzero(~np.isfinite(new).all(axis=1))[0])
-            error = DivergenceError(k + 1, bad, bad, x[bad].copy(), (1.0 - end) / n_steps, "Use a larger n_steps.")
-            error.positions = x
-            raise error
-        x = new
-    if denoise:
-        x = (x + schedule.std(end) ** 2 * evaluate(score, x, end)) / schedule.scale(end)
+            if not np.isfinite(new).all():
+                bad = int(np.flatnonzero(~np.isfinite(new).all(axis=1))[0])
+                raise DivergenceError(k + 1, bad, bad, x[bad].copy(), (1.0 - end) / n_steps, "Use a larger n_steps.")
+            x = new
+        if denoise:
+            x = (x + schedule.std(end) ** 2 * evaluate(score, x, end)) / schedule.scale(end)
+    except BaseException as error:
+        error.positions = x  # type: ignore[attr-defined]
+        raise
     return Reversed(x, times, seed)
 
 
