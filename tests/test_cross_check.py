@@ -10,7 +10,7 @@ import langevin_fast as lf
 from langevin_fast import backends, cli, reference
 from langevin_fast.backends import cpp
 from langevin_fast.cross_check import BackendReport, standard_problems
-from langevin_fast.potentials.base import Functions
+from langevin_fast.functions import Functions
 from langevin_fast.schemes import Instruction, Program
 
 # --- the reference knows what is known elsewhere ----------------------------------------------------------------------

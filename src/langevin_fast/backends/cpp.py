@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import _core
+from ..potentials.compiled import CompiledPotential
 from .problem import Frames, Problem, State
 
 
@@ -15,6 +16,7 @@ def advance(problem: Problem, state: State, n_steps: int, frames: Frames | None,
     steps after ``state.step``.
     """
     potential = problem.potential
+    assert isinstance(potential, CompiledPotential)
     return run(problem, state, n_steps, frames, threads, potential.kind, potential.addresses(problem.dtype))
 
 

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ..errors import BackendUnavailableError
+from ..potentials.compiled import CompiledPotential
 from .problem import Frames, Problem, State
 
 _THREADS_PER_BLOCK = 128
@@ -77,6 +78,7 @@ def _advance(problem: Problem, state: State, n_steps: int, frames: Frames | None
 
     from ..gpu.kernel import Layout, kernel, launching
 
+    assert isinstance(problem.potential, CompiledPotential)
     n, dim = state.positions.shape
     layout = Layout.of(problem.program, dim, problem.dtype, checked=checked)
     run = kernel(problem.potential.functions, layout)

@@ -6,6 +6,7 @@ hands their addresses to it; noise, operations, frames, threads and divergence a
 
 from __future__ import annotations
 
+from ..potentials.compiled import CompiledPotential
 from . import cpp
 from .problem import Frames, Problem, State
 
@@ -14,6 +15,7 @@ def advance(problem: Problem, state: State, n_steps: int, frames: Frames | None,
     """As :func:`langevin_fast.backends.cpp.advance`; the first call for a potential compiles."""
     from ..jit import groups
 
+    assert isinstance(problem.potential, CompiledPotential)
     n, dim = state.positions.shape
     functions, keep = groups.addresses(
         problem.potential.functions,

@@ -7,18 +7,16 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import cuda
 from numba.cuda import config
 
 from .. import _core
+from ..functions import Functions
 from ..schemes import Program
 from .device_functions import Noise, device, elementary, of_user
-
-if TYPE_CHECKING:
-    from ..potentials.base import Functions
 
 # Up to here loops over components are written out, so that the state stays in registers.
 _LARGEST_UNROLLED = 16

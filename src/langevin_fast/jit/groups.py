@@ -10,7 +10,7 @@ from __future__ import annotations
 import types as python_types
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -19,12 +19,10 @@ from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaError
 
 from .. import _core
+from ..functions import Functions
 from . import lane_functions
 from .packs import column
 from .rebuilt import rebuilt
-
-if TYPE_CHECKING:
-    from ..potentials.base import Functions
 
 # A function that raises leaves NaN behind, which the loop reports as a divergence of that particle at that step.
 _BODIES = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .base import Potential
 from .batch import Batch
 from .c_function import CFunction
+from .compiled import CompiledPotential
 from .custom import Custom
 from .double_well import DoubleWell
 from .expression import Expression
@@ -23,7 +24,7 @@ from .ring import Ring
 from .rosenbrock import Rosenbrock
 
 # the order of cpp/potentials/list.hpp
-BUILTIN: tuple[type[Potential], ...] = (
+BUILTIN: tuple[type[CompiledPotential], ...] = (
     Free,
     Harmonic,
     Gaussian,
@@ -43,6 +44,7 @@ __all__ = [
     "BUILTIN",
     "Batch",
     "CFunction",
+    "CompiledPotential",
     "Custom",
     "DoubleWell",
     "Expression",

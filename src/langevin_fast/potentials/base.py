@@ -1,10 +1,8 @@
-"""What every built-in potential has."""
+"""What every potential has."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,97 +11,51 @@ from .. import checks
 from ..checks import FloatArray
 
 
-class Functions(NamedTuple):
-    """U and its gradient in plain Python, for one particle.
-
-    x and g have length dim, p holds the parameters. x may hold numbers, NumPy arrays (a value for each particle) or
-    packs of particles, so the functions do arithmetic, call :mod:`langevin_fast.math` and do not branch on x.
-
-    Attributes
-    ----------
-    gradient : callable
-        ``gradient(x, g, p)`` writes ∇U to g.
-    energy : callable or None
-        ``energy(x, p)`` returns U.
-    energy_gradient : callable or None
-        ``energy_gradient(x, g, p)`` does both, where that saves work.
-    """
-
-    gradient: Callable[..., None]
-    energy: Callable[..., Any] | None = None
-    energy_gradient: Callable[..., Any] | None = None
-
-
 class Potential:
-    """A potential energy U(x), evaluated by the compiled code.
+    """A potential energy U(x): what the step loops and the user see of it.
 
-    A subclass checks its arguments, lays out `parameters` as the C++ header of the same name reads them, and
-    passes both to ``Potential.__init__``. Nothing changes afterwards: attributes cannot be set and arrays are
-    read-only.
-
-    `parameters` and `default_start` are made of +, -, *, / and sqrt in double, and of this package's own
-    logarithm and matrix inverse: NumPy's exp, log and linear algebra give different bits on different
-    processors.
+    Nothing changes after construction: attributes cannot be set and arrays are read-only. A subclass says how
+    energies and gradients of many points are computed (`_energies`, `_gradients`) and which backends can run it.
 
     Parameters
     ----------
     dim : int
         Number of components of x.
-    parameters : (n,) array
-        The numbers of the C++ header, in its order.
     default_start : (dim,) array
         Where particles start when the user gives no `initial`.
     arguments : dict
         The arguments of the constructor after checking: they become attributes, and `repr` shows them.
-    infinite_parameters : bool
-        Whether infinity among the parameters is meant, and not the overflow of a derived number.
+    **state
+        Further attributes.
     """
 
     kind: ClassVar[str]
-    """Name of the struct in C++."""
-    backends: ClassVar[tuple[str, ...]] = ("cpp", "numba", "cuda")
+    """What messages call it; of compiled potentials, the name of the struct in C++."""
+    backends: ClassVar[tuple[str, ...]]
     """Which backends can run it; "auto" is the first."""
     has_energy: bool = True
-    functions: Functions
-    """U and its gradient in plain Python."""
     dim: int
     _arguments: tuple[str, ...]
-    _parameters: FloatArray
     _default_start: FloatArray
+    _parameters: FloatArray = np.empty(0)
 
-    def __init__(
-        self,
-        *,
-        dim: int,
-        parameters: npt.ArrayLike,
-        default_start: npt.ArrayLike,
-        arguments: dict[str, Any],
-        infinite_parameters: bool = False,
-    ) -> None:
-        state = dict(arguments)
-        state["dim"] = dim
-        state["_arguments"] = tuple(arguments)
-        state["_parameters"] = np.array(parameters, dtype=np.float64)
-        state["_default_start"] = np.array(default_start, dtype=np.float64)
-        overflow = not infinite_parameters and not np.isfinite(state["_parameters"]).all()
-        if overflow or not np.isfinite(state["_default_start"]).all():
-            shown = ", ".join(f"{name}={checks.shorten(value)}" for name, value in arguments.items())
-            raise ValueError(f"{self.kind}({shown}): its coefficients exceed the range of double precision")
-        self.__setstate__(state)
+    def __init__(self, *, dim: int, default_start: npt.ArrayLike, arguments: dict[str, Any], **state: Any) -> None:
+        values = {**arguments, "dim": dim, **state}
+        values["_arguments"] = tuple(arguments)
+        values["_default_start"] = np.array(default_start, dtype=np.float64)
+        if not np.isfinite(values["_default_start"]).all():
+            raise beyond_range(self.kind, arguments)
+        self.__setstate__(values)
 
     @property
     def parameters(self) -> FloatArray:
-        """The numbers that the compiled code reads, in the order of its header (read-only)."""
+        """The numbers that the code which computes U reads, in its order (read-only)."""
         return self._parameters
 
     @property
     def default_start(self) -> FloatArray:
         """Where particles start when no `initial` is given, shape (dim,) (read-only)."""
         return self._default_start
-
-    def addresses(self, dtype: Any) -> dict[str, int]:
-        """Addresses of the functions that the C++ code is to call, for potentials that are compiled elsewhere."""
-        return {}
 
     def energy(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
         """Return U(x), in single precision for a float32 array and in double precision for everything else.
@@ -127,17 +79,13 @@ class Potential:
         ValueError
             The last axis of x does not have length `dim`, or the potential has no energy.
         """
-        from .. import _core
-
         if not self.has_energy:
             raise ValueError(f"{self!r} has no energy: only its gradient was given")
-        points, parameters = self._prepare(x)
+        points = self._points(x)
         flat = points.reshape(-1, self.dim)
         if not len(flat):
             return np.empty(points.shape[:-1], points.dtype)
-        return np.asarray(
-            _core.energy(self.kind, self.dim, parameters, flat, self.addresses(points.dtype.type))
-        ).reshape(points.shape[:-1])
+        return self._energies(flat).reshape(points.shape[:-1])
 
     def gradient(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
         """Return ∇U(x), in single precision for a float32 array and in double precision for everything else.
@@ -161,18 +109,20 @@ class Potential:
         ValueError
             The last axis of x does not have length `dim`.
         """
-        from .. import _core
-
-        points, parameters = self._prepare(x)
+        points = self._points(x)
         flat = points.reshape(-1, self.dim)
-        if not len(flat):
-            return np.empty_like(points)
-        return np.asarray(
-            _core.gradient(self.kind, self.dim, parameters, flat, self.addresses(points.dtype.type))
-        ).reshape(points.shape)
+        return self._gradients(flat).reshape(points.shape) if len(flat) else np.empty_like(points)
 
-    def _prepare(self, x: npt.ArrayLike) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        """Return the points as a C-contiguous float32 or float64 array, and the parameters in the same precision."""
+    def _energies(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """U at (n, dim) points, n > 0, in their precision."""
+        raise NotImplementedError
+
+    def _gradients(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """∇U at (n, dim) points, n > 0, in their precision."""
+        raise NotImplementedError
+
+    def _points(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Return the points as a C-contiguous float32 or float64 array."""
         try:
             points = np.asarray(x)
         except ValueError as error:
@@ -182,8 +132,7 @@ class Potential:
         if points.ndim == 0 or points.shape[-1] != self.dim:
             hint = "; for many points in one dimension pass x[..., np.newaxis]" if self.dim == 1 else ""
             raise ValueError(f"x must have shape (..., {self.dim}) for {self.kind}, got {points.shape}{hint}")
-        dtype = np.float32 if points.dtype.type is np.float32 else np.float64
-        return np.ascontiguousarray(points, dtype), self.parameters.astype(dtype, copy=False)
+        return np.ascontiguousarray(points, np.float32 if points.dtype.type is np.float32 else np.float64)
 
     def __repr__(self) -> str:
         shown = (f"{name}={checks.shorten(getattr(self, name))}" for name in self._arguments)
@@ -203,22 +152,7 @@ class Potential:
         self.__dict__.update(state)
 
 
-def inverse_square(name: str, value: float) -> float:
-    """Return 1/value**2 of an argument that was found to be positive."""
-    square = value * value
-    if square == 0.0 or not math.isfinite(square) or not math.isfinite(1.0 / square):
-        raise ValueError(f"{name} must have a square within the range of double precision, got {value!r}")
-    return 1.0 / square
-
-
-def inverse_covariance(name: str, covariance: FloatArray) -> tuple[FloatArray, float]:
-    """Return the inverse and the logarithm of the determinant of a covariance matrix."""
-    from .. import _core
-
-    try:
-        inverse, log_determinant = _core.spd_inverse(covariance)
-    except ValueError as error:
-        raise ValueError(
-            f"{name} must be positive definite (every eigenvalue > 0), got {checks.shorten(covariance)}"
-        ) from error
-    return inverse, log_determinant
+def beyond_range(kind: str, arguments: dict[str, Any]) -> ValueError:
+    """The error for numbers that cannot be computed with."""
+    shown = ", ".join(f"{name}={checks.shorten(value)}" for name, value in arguments.items())
+    return ValueError(f"{kind}({shown}): its coefficients exceed the range of double precision")

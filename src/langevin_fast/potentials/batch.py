@@ -75,30 +75,22 @@ class Batch(Potential):
         checks.one_of("arrays", arrays, tuple(_GIVE))
         super().__init__(
             dim=dim,
-            parameters=[],
             default_start=np.zeros(dim) if start is None else checks.finite_array("start", start, shape=(dim,)),
             arguments={"dim": dim},
+            _functions=(gradient, energy, energy_gradient),
+            _give=_GIVE[arrays],
         )
-        self.__dict__.update(_functions=(gradient, energy, energy_gradient), _give=_GIVE[arrays])
 
     @property
     def has_energy(self) -> bool:  # type: ignore[override]
         """Whether U is known, and not only its gradient."""
         return self._functions[1] is not None
 
-    def energy(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Return U(x); see :meth:`Potential.energy`."""
-        if not self.has_energy:
-            raise ValueError(f"{self!r} has no energy: only its gradient was given")
-        points = self._prepare(x)[0]
-        flat = points.reshape(-1, self.dim)
-        return self.batch_energy(flat).reshape(points.shape[:-1]) if len(flat) else np.empty(points.shape[:-1])
+    def _energies(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return self.batch_energy(points)
 
-    def gradient(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Return ∇U(x); see :meth:`Potential.gradient`."""
-        points = self._prepare(x)[0]
-        flat = points.reshape(-1, self.dim)
-        return self.batch_gradient(flat).reshape(points.shape) if len(flat) else np.empty_like(points)
+    def _gradients(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return self.batch_gradient(points)
 
     def batch_gradient(self, x: np.ndarray) -> np.ndarray:
         """∇U at (n, dim) positions, as a NumPy array of their type."""

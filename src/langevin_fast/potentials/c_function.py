@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import checks
-from .base import Potential
+from .compiled import CompiledPotential
 
 
-class CFunction(Potential):
+class CFunction(CompiledPotential):
     """A potential given by C functions, which the C++ step loop calls for one point after the other.
 
     Parameters
@@ -53,9 +53,9 @@ class CFunction(Potential):
             parameters=[],
             default_start=np.zeros(dim) if start is None else checks.finite_array("start", start, shape=(dim,)),
             arguments={"dim": dim},
+            _addresses=table,
+            _owners=(gradient, energy),  # of the machine code
         )
-        # the objects own the machine code
-        self.__dict__.update(_addresses=table, _owners=(gradient, energy))
 
     @property
     def has_energy(self) -> bool:  # type: ignore[override]
@@ -63,7 +63,7 @@ class CFunction(Potential):
         return "point_energy" in self._addresses
 
     def addresses(self, dtype: Any) -> dict[str, int]:
-        """See :meth:`Potential.addresses`."""
+        """See :meth:`CompiledPotential.addresses`."""
         return self._addresses
 
     def __reduce__(self) -> Any:

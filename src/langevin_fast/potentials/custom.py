@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import checks
-from .base import Functions
+from ..functions import Functions
 from .compiled import FunctionPotential
 
 # Steps of the finite differences, relative to the size of a coordinate, and what their error allows.

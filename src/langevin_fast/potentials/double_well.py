@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from .. import checks
-from .base import Functions, Potential, inverse_square
+from ..functions import Functions
+from .compiled import CompiledPotential, inverse_square
 
 
 def _gradient(x: Any, g: Any, p: Any) -> None:
@@ -24,7 +25,7 @@ def _energy(x: Any, p: Any) -> Any:
     return (p[0] * (q * q) + p[2] * x[0]) + (0.5 * p[3]) * total
 
 
-class DoubleWell(Potential):
+class DoubleWell(CompiledPotential):
     r"""Two wells along the first component, springs along the others.
 
     .. math:: U(x) = b \left((x_1/w)^2 - 1\right)^2 + t\,x_1 + \tfrac12 k \sum_{i \ge 2} x_i^2

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import checks, symbolic
-from .base import Functions
+from ..functions import Functions
 from .compiled import FunctionPotential
 
 

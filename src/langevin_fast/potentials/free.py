@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from .. import checks
-from .base import Functions, Potential
+from ..functions import Functions
+from .compiled import CompiledPotential
 
 
 def _gradient(x: Any, g: Any, p: Any) -> None:
@@ -19,7 +20,7 @@ def _energy(x: Any, p: Any) -> Any:
     return 0.0 * x[0]
 
 
-class Free(Potential):
+class Free(CompiledPotential):
     r"""No potential at all: pure diffusion.
 
     .. math:: U(x) = 0

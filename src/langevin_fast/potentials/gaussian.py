@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from .. import checks
 from ..checks import FloatArray
-from .base import Functions, Potential, inverse_covariance
+from ..functions import Functions
+from .compiled import CompiledPotential, inverse_covariance
 
 
 def _gradient(x: Any, g: Any, p: Any) -> None:
@@ -32,7 +33,7 @@ def _energy(x: Any, p: Any) -> Any:
     return 0.5 * energy
 
 
-class Gaussian(Potential):
+class Gaussian(CompiledPotential):
     r"""A correlated Gaussian: at kT = 1 its Boltzmann law is N(mean, covariance).
 
     .. math:: U(x) = \tfrac12 (x - \mu)^\mathsf{T} \Sigma^{-1} (x - \mu)

@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from .. import checks
 from ..checks import FloatArray
+from ..functions import Functions
 from ..math import exp, log, maximum
-from .base import Functions, Potential, inverse_covariance
+from .compiled import CompiledPotential, inverse_covariance
 
 _LOG_2PI = 1.8378770664093453
 
@@ -78,7 +79,7 @@ def _energy(x: Any, p: Any) -> Any:
     return -(largest + log(total))
 
 
-class GaussianMixture(Potential):
+class GaussianMixture(CompiledPotential):
     r"""Minus the logarithm of a normalised mixture of Gaussians: at kT = 1 its Boltzmann law is the mixture.
 
     .. math:: U(x) = -\log \sum_{k=1}^K w_k\, N(x; \mu_k, \Sigma_k)

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from .. import checks
 from ..checks import FloatArray
-from .base import Functions, Potential
+from ..functions import Functions
+from .compiled import CompiledPotential
 
 
 def _gradient(x: Any, g: Any, p: Any) -> None:
@@ -27,7 +28,7 @@ def _energy(x: Any, p: Any) -> Any:
     return 0.5 * total
 
 
-class Harmonic(Potential):
+class Harmonic(CompiledPotential):
     r"""Independent springs, one per component.
 
     .. math:: U(x) = \tfrac12 \sum_i k_i (x_i - c_i)^2

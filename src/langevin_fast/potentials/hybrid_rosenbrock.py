@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from .. import checks
 from ..checks import FloatArray
-from .base import Functions, Potential
+from ..functions import Functions
+from .compiled import CompiledPotential
 
 
 def _gradient(x: Any, g: Any, p: Any) -> None:
@@ -37,7 +38,7 @@ def _energy(x: Any, p: Any) -> Any:
     return total
 
 
-class HybridRosenbrock(Potential):
+class HybridRosenbrock(CompiledPotential):
     r"""A Rosenbrock density in many dimensions, with known moments: blocks of curved chains that share x_1.
 
     .. math::

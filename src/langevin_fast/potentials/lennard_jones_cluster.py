@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from .. import checks
 from ..checks import FloatArray
+from ..functions import Functions
 from ..math import sqrt, where
-from .base import Functions, Potential
+from .compiled import CompiledPotential
 
 
 def _gradient(x: Any, g: Any, p: Any) -> None:
@@ -51,7 +52,7 @@ def _energy(x: Any, p: Any) -> Any:
     return p[0] * pairs + 0.5 * wall
 
 
-class LennardJonesCluster(Potential):
+class LennardJonesCluster(CompiledPotential):
     r"""Atoms that attract each other, without a box, held together by a soft spherical wall.
 
     .. math::

@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from .. import checks
 from ..checks import FloatArray
+from ..functions import Functions
 from ..math import exp, log, maximum, where
-from .base import Functions, Potential, inverse_square
+from .compiled import CompiledPotential, inverse_square
 
 _LOG_2 = 0.6931471805599453
 
@@ -61,7 +62,7 @@ def _energy(x: Any, p: Any) -> Any:
     return (total - p[labels + n]) + 0.5 * squares
 
 
-class LogisticRegression(Potential):
+class LogisticRegression(CompiledPotential):
     r"""Minus the log posterior of Bayesian logistic regression with a normal prior.
 
     .. math::

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from .. import checks
+from ..functions import Functions
 from ..math import exp
-from .base import Functions, Potential
+from .compiled import CompiledPotential
 
 # one column per term: A, a, b, c, X, Y
 _HEIGHT = (-200.0, -100.0, -170.0, 15.0)
@@ -39,7 +40,7 @@ def _energy(x: Any, p: Any) -> Any:
     return total
 
 
-class MullerBrown(Potential):
+class MullerBrown(CompiledPotential):
     r"""The two-dimensional Müller-Brown surface: three minima joined by a bent valley.
 
     .. math::

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from .. import checks
+from ..functions import Functions
 from ..math import exp
-from .base import Functions, Potential, inverse_square
+from .compiled import CompiledPotential, inverse_square
 
 
 def _gradient(x: Any, g: Any, p: Any) -> None:
@@ -28,7 +29,7 @@ def _energy(x: Any, p: Any) -> Any:
     return (0.5 * ((p[0] * x[0]) * x[0]) + 0.5 * (squares * scale)) + p[1] * x[0]
 
 
-class NealFunnel(Potential):
+class NealFunnel(CompiledPotential):
     r"""Neal's funnel: the first component sets the width of all the others.
 
     .. math::

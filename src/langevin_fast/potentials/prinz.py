@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..functions import Functions
 from ..math import exp
-from .base import Functions, Potential
+from .compiled import CompiledPotential
 
 
 def _gradient(x: Any, g: Any, p: Any) -> None:
@@ -31,7 +32,7 @@ def _energy(x: Any, p: Any) -> Any:
     return 4.0 * (u4 * u4 + ((0.8 * e1 + 0.2 * e2) + 0.5 * e3))
 
 
-class Prinz(Potential):
+class Prinz(CompiledPotential):
     r"""The one-dimensional four-well potential of Prinz et al.
 
     .. math::

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from .. import checks
+from ..functions import Functions
 from ..math import sqrt, where
-from .base import Functions, Potential, inverse_square
+from .compiled import CompiledPotential, inverse_square
 
 
 def _length(x: Any) -> Any:
@@ -30,7 +31,7 @@ def _energy(x: Any, p: Any) -> Any:
     return 0.5 * ((p[1] * excess) * excess)
 
 
-class Ring(Potential):
+class Ring(CompiledPotential):
     r"""A ring (in more dimensions a shell) around the origin.
 
     .. math:: U(x) = \frac{(|x| - r)^2}{2 w^2}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .. import checks
-from .base import Functions, Potential
+from ..functions import Functions
+from .compiled import CompiledPotential
 
 
 def _gradient(x: Any, g: Any, p: Any) -> None:
@@ -22,7 +23,7 @@ def _energy(x: Any, p: Any) -> Any:
     return (p[0] * d) * d + (p[2] * t) * t
 
 
-class Rosenbrock(Potential):
+class Rosenbrock(CompiledPotential):
     r"""Rosenbrock's banana-shaped valley in two dimensions.
 
     .. math:: U(x, y) = s \left( (a - x)^2 + b\,(y - x^2)^2 \right)

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import checks
+from ..functions import Functions
 from ..math import log, where
-from ..potentials.base import Functions, Potential
+from ..potentials.base import Potential
 from ..potentials.compiled import FunctionPotential
 from ..potentials.gaussian_mixture import GaussianMixture
 

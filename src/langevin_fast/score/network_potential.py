@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import checks
-from ..potentials.base import Potential
+from ..potentials.compiled import CompiledPotential
 
 # in the order of cpp/potentials/network_potential.hpp
 ACTIVATIONS = ("silu", "tanh", "softplus", "relu", "gelu", "elu")
 
 
-class NetworkPotential(Potential):
+class NetworkPotential(CompiledPotential):
     r"""The potential whose force is the output of a multilayer perceptron N.
 
     .. math::
