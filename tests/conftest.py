@@ -10,7 +10,8 @@ import pytest
 # before the extension, and with it the OpenMP library, is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-from langevin_fast import _core, simulation
+from langevin_fast import _core
+from langevin_fast.backends import cpp
 
 LEVELS = [level["name"] for level in _core.isa_levels() if level["supported"]]
 
@@ -35,4 +36,4 @@ def use_isa():
 @pytest.fixture(autouse=True)
 def parallel_however_short(monkeypatch):
     """Short runs would stay on one thread; the tests are short and want to see the others at work."""
-    monkeypatch.setattr(simulation, "_SERIAL_SECONDS", -1.0)
+    monkeypatch.setattr(cpp, "_SERIAL_SECONDS", -1.0)

@@ -111,7 +111,7 @@ def test_more_than_a_block_of_threads():
 
 
 def test_frames_that_need_several_launches(monkeypatch):
-    monkeypatch.setattr(cuda_backend, "_FRAME_BYTES", 2 * 3 * 8 * 2)  # two frames of three particles, x and v
+    monkeypatch.setattr(cuda_backend, "_RECORDING_BYTES", 2 * 3 * 8 * 2)  # two frames of three particles, x and v
     assert_equal_bits(*both(lf.potentials.DoubleWell(), lf.BAOAB(0.1, friction=1.0), n_steps=31, stride=3))
 
 

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 import langevin_fast as lf
-from langevin_fast import _core
-from langevin_fast import simulation as simulation_module
+from langevin_fast import _core, stepping
 
 N, STEPS, SEED = 150, 24, 99  # particles: whole groups, rests of them and a single one are among 1 ... N
 
@@ -122,11 +121,11 @@ def test_one_run_and_several(potential, scheme, precision):
 def test_length_of_chunks(potential, scheme, precision, monkeypatch):
     expected = crowd(potential, scheme, precision)
     for longest in (1, 5):
-        monkeypatch.setattr(simulation_module, "_LONGEST_CHUNK", longest)
+        monkeypatch.setattr(stepping, "_LONGEST_CHUNK", longest)
         got = run(potential, scheme, precision)
         assert_same_frames(got, expected)
         assert_same_end(got.final, expected.final)
-    monkeypatch.setattr(simulation_module, "_LONGEST_CHUNK", 7)
+    monkeypatch.setattr(stepping, "_LONGEST_CHUNK", 7)
     got = run(potential, scheme, precision, n_steps=19, burn_in=5, stride=2)
     assert_same_frames(got, expected, frames=slice(6, None, 2))
 

@@ -176,10 +176,10 @@ def test_divergence_on_a_gpu():
 
 
 def test_frames_are_split_into_launches():
-    frames = lf.backends.problem.Frames(10, 5, np.empty((100, 1, 1)), None)
+    frames = lf.backends.problem.Recording(10, 5, np.empty((100, 1, 1)), None)
     # nothing to store before the first frame
-    assert cuda_backend._frames_ahead(frames, 0, 9, 8) == (0, 0, -1, 9)
-    assert cuda_backend._frames_ahead(frames, 0, 21, 8) == (0, 3, 10, 21)
-    assert cuda_backend._frames_ahead(frames, 20, 31, 8) == (3, 5, 25, 31)
+    assert cuda_backend._looks_ahead([frames], 0, 9, 8) == (0, 0, -1, 9)
+    assert cuda_backend._looks_ahead([frames], 0, 21, 8) == (0, 3, 10, 21)
+    assert cuda_backend._looks_ahead([frames], 20, 31, 8) == (3, 5, 25, 31)
     # two frames at a time: the launch ends with the second
-    assert cuda_backend._frames_ahead(frames, 20, 500, cuda_backend._FRAME_BYTES // 2) == (3, 5, 25, 30)
+    assert cuda_backend._looks_ahead([frames], 20, 500, cuda_backend._RECORDING_BYTES // 2) == (3, 5, 25, 30)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import langevin_fast as lf
-from langevin_fast import simulation as simulation_module
+from langevin_fast import stepping
 from langevin_fast.noise import draw
 
 SPRING = lf.potentials.Harmonic(1.0)
@@ -79,7 +79,7 @@ def test_the_first_divergence_is_found_whatever_the_chunks_and_threads(make, pre
     potential, scheme, arguments = wild(make, precision=precision)
     frames = lf.sample(potential, scheme, n_steps=step - 1, **arguments)
     for longest in (1, 3, 10, 2**22):
-        monkeypatch.setattr(simulation_module, "_LONGEST_CHUNK", longest)
+        monkeypatch.setattr(stepping, "_LONGEST_CHUNK", longest)
         for threads in (1, 3):
             sim = lf.Simulation(potential, scheme, threads=threads, **arguments)
             with pytest.raises(lf.DivergenceError) as caught:
@@ -150,7 +150,7 @@ def test_freezing_leaves_the_others_alone(make, precision, monkeypatch, isa):
         precision=precision,
     )
     for longest in (1, 7, 2**22):
-        monkeypatch.setattr(simulation_module, "_LONGEST_CHUNK", longest)
+        monkeypatch.setattr(stepping, "_LONGEST_CHUNK", longest)
         traj = lf.sample(potential, scheme, n_steps=WILD_STEPS, on_divergence="freeze", **arguments)
         np.testing.assert_array_equal(traj.positions[:, calm], expected.positions)
         assert (traj.diverged[calm] == -1).all()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import langevin_fast as lf
-from langevin_fast import simulation as simulation_module
+from langevin_fast import stepping
 
 SIGMAS = 4.5
 WELL = lf.potentials.DoubleWell(dim=2)
@@ -127,7 +127,7 @@ def test_long_runs_show_a_bar_by_themselves_on_a_terminal(capsys, monkeypatch):
     pytest.importorskip("tqdm")
     monkeypatch.setattr(progress_module, "_LONG_SECONDS", 0.0)
     monkeypatch.setattr(progress_module, "_SHORTEST_SECONDS", 0.0)
-    monkeypatch.setattr(simulation_module, "_LONGEST_CHUNK", 10)
+    monkeypatch.setattr(stepping, "_LONGEST_CHUNK", 10)
     lf.sample(SPRING, ULA, n_steps=100, seed=1)
     assert capsys.readouterr().err == ""  # not a terminal
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)

@@ -262,7 +262,8 @@ def test_proposals_that_are_not_finite_are_rejected_and_counted(precision):
 
 def test_a_rejected_particle_stays_exactly_where_it_was():
     potential = lf.potentials.MullerBrown()
-    traj = lf.sample(potential, lf.MALA(1e6), n_particles=70, n_steps=20, seed=1)
+    with pytest.warns(UserWarning, match="none of 1400 proposals was accepted"):
+        traj = lf.sample(potential, lf.MALA(1e6), n_particles=70, n_steps=20, seed=1)
     np.testing.assert_array_equal(traj.acceptance_rate, 0.0)
     np.testing.assert_array_equal(traj.positions, np.broadcast_to(potential.default_start, (20, 70, 2)))
 

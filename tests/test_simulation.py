@@ -289,10 +289,10 @@ def test_too_much_memory_is_said_before():
 
 
 def test_frames_count_with_their_velocities_and_precision(monkeypatch):
-    from langevin_fast import sampling
+    from langevin_fast.observers import frames as module
 
     asked = []
-    monkeypatch.setattr(sampling, "check_memory", lambda n_bytes, what: asked.append(n_bytes))
+    monkeypatch.setattr(module, "check_memory", lambda n_bytes, what: asked.append(n_bytes))
     lf.sample(WELL, ULA, n_particles=3, n_steps=10, stride=2)
     lf.sample(WELL, BAOAB, n_particles=3, n_steps=10, stride=2)
     lf.sample(WELL, ULA, n_particles=3, n_steps=10, stride=2, precision="single")

@@ -46,8 +46,15 @@ LF_INLINE void numbers_of_block(const PhiloxWords<NoiseWords>* w, P* out) {
   }
 }
 
+// The tag at its place in the counter.
+template <class Real>
+LF_INLINE uint64_t tag_bits(Tag tag) {
+  return (static_cast<uint64_t>(tag) + (sizeof(Real) == 4 ? uint64_t(kSinglePrecision) : 0)) << 24;
+}
+
+template <class Real>
 LF_INLINE uint64_t counter_high(uint64_t particle, Tag tag) {
-  return ((particle >> 32) & 0xffffffu) | (static_cast<uint64_t>(tag) << 24);
+  return ((particle >> 32) & 0xffffffu) | tag_bits<Real>(tag);
 }
 
 // The streams of the particles in the lanes of T.
@@ -106,7 +113,7 @@ __attribute__((noinline)) void fill_rows(Real* out, int64_t pitch, uint64_t firs
       low[q] = W::make([&](int i) { return load_words(lanes.low[vector(i)][q]); });
       high[q] =
           ((W::make([&](int i) { return load_words(lanes.high[vector(i)][q]); }) >> 32) & W(uint64_t(0xffffffu))) |
-          W(static_cast<uint64_t>(tag) << 24);
+          W(tag_bits<Real>(tag));
     }
     constexpr int vector_lanes = kVectorBytes / static_cast<int>(sizeof(Real));
     const auto store = [&](int block, const P* z) LF_INLINED {
@@ -124,7 +131,7 @@ __attribute__((noinline)) void fill_rows(Real* out, int64_t pitch, uint64_t firs
     const bool same_word1 = (first_block >> 32) == ((first_block + uint64_t(n_blocks) + kNoiseVectors) >> 32);
     if (lanes.shared_high && same_word1) {
       const uint32_t word1 = static_cast<uint32_t>(first_block >> 32);
-      const uint32_t word3 = static_cast<uint32_t>(counter_high(lanes.high[0][0][0], tag));
+      const uint32_t word3 = static_cast<uint32_t>(counter_high<Real>(lanes.high[0][0][0], tag));
       PhiloxCrowd<W> crowd[2] = {{low[0], word1, key}, {low[parts - 1], word1, key}};
       for (int block = 0; block < n_blocks; block += step) {
         const uint32_t word0 = static_cast<uint32_t>(first_block) + uint32_t(block);
@@ -161,7 +168,7 @@ __attribute__((noinline)) void fill_rows(Real* out, uint64_t first_block, int n_
     const int vector = lane / (parts * kWordLanes), in_vector = lane % (parts * kWordLanes);
     place[in_vector % parts][vector][in_vector / parts] = uint64_t(lane);
   }
-  const W low(lanes.particle), high(counter_high(lanes.particle, tag));
+  const W low(lanes.particle), high(counter_high<Real>(lanes.particle, tag));
   for (int block = 0; block < n_blocks; block += P::kLanes) {
     PhiloxWords<W> words[parts];
     for (int q = 0; q < parts; ++q) {

@@ -1,8 +1,8 @@
 // The step loop of one group of particles: a program of operations, interpreted while the state stays in the cache.
 //
-// T holds one component of every particle of the group. The operations are gathered into passes over the components: as
-// many operations on positions and velocities as need no new gradient in between (BAOAB is BAOA and B). The gradient is
-// kept until the positions change, so that the last kick of a step and the first of the next share it.
+// T holds one component of every particle of the group. The operations come gathered into passes over the components:
+// as many operations on positions and velocities as need no new gradient in between (BAOAB is BAOA and B). The gradient
+// is kept until the positions change, so that the last kick of a step and the first of the next share it.
 #pragma once
 
 #include "../core/streams.hpp"
@@ -10,10 +10,6 @@
 #include "problem.hpp"
 
 namespace lf::LF_ISA {
-
-LF_INLINE bool acts_on_velocities(Operation o) {
-  return o == Operation::drift || o == Operation::kick || o == Operation::ornstein_uhlenbeck;
-}
 
 // Gives out pieces of a block of memory; with memory = nullptr it only counts.
 class Arena {
@@ -34,13 +30,6 @@ class Arena {
   std::size_t used_ = 0;
 };
 
-// Consecutive operations that go through the components together.
-struct Pass {
-  int begin, end;  // in the program
-  int draw;        // the set of normals that it uses
-  bool draws, moves, needs_gradient, needs_energy;
-};
-
 template <class Real, class T, class Potential>
 class Block {
  public:
@@ -50,6 +39,12 @@ class Block {
     const T* value;
     int stride;
     LF_INLINE T operator[](int c) const { return value[c * stride]; }
+  };
+  // Those of an operation, for one component.
+  struct AtComponent {
+    const PackedCoefficient* k;
+    int c;
+    LF_INLINE T operator[](int i) const { return k[i][c]; }
   };
   using Normals = Window<T, Law::normal>;
   using Uniforms = Window<T, Law::uniform>;
@@ -79,17 +74,19 @@ class Block {
   std::size_t workspace_bytes() const { return arena_.used(); }
 
   // Particles first .. first + valid - 1; the other lanes repeat the last one and are not stored.
-  void run(int64_t first, int valid) {
+  void run(const Stretch<Real>& stretch, int64_t first, int valid) {
+    stretch_ = &stretch;
     first_ = first;
     valid_ = valid;
     key_ = philox_key(problem_.seed);
+    row_ = stretch.rows ? stretch.rows[0] : 0;
     load_streams();
     load_coefficients();
-    gather_passes();
     load_state();
     advance(false);
     if (any_divergence()) {
       // Rare, so it may be slow: once more from the start, looking at every step.
+      if (stretch.rows) use_row(stretch.rows[0]);
       load_state();
       advance(true);
     }
@@ -117,7 +114,7 @@ class Block {
         T* out = const_cast<T*>(coefficients_[i][k].value);
         const int n = c.component_stride ? dim_ : 1;
         for (int component = 0; component < n; ++component) {
-          const Real* value = c.value + component * c.component_stride;
+          const Real* value = c.value + row_ * c.row_stride + component * c.component_stride;
           if (c.particle_stride == 0) {
             out[component] = T(*value);
             continue;
@@ -129,53 +126,52 @@ class Block {
     }
   }
 
-  void gather_passes() {
-    n_passes_ = 0;
-    for (int i = 0; i < problem_.n_instructions; ++i) {
-      const Operation o = problem_.program[i].operation;
-      const bool draws = o == Operation::ornstein_uhlenbeck, kicks = o == Operation::kick;
-      Pass* pass = n_passes_ > 0 ? &passes_[n_passes_ - 1] : nullptr;
-      // A pass has one set of normals, and its kicks use the gradient at its start.
-      const bool joins = pass && acts_on_velocities(o) && acts_on_velocities(problem_.program[pass->begin].operation) &&
-                         !(draws && pass->draws) && !(kicks && pass->moves);
-      if (!joins) {
-        pass = &passes_[n_passes_++];
-        *pass = {i, i, problem_.program[i].draw, false, false, false, false};
-      }
-      pass->end = i + 1;
-      pass->moves = pass->moves || o == Operation::drift;
-      if (draws) {
-        pass->draws = true;
-        pass->draw = problem_.program[i].draw;
-      }
-      pass->needs_energy = o == Operation::propose || o == Operation::metropolis;
-      pass->needs_gradient =
-          pass->needs_gradient || kicks || o == Operation::euler_maruyama || o == Operation::leimkuhler_matthews;
-    }
+  // The numbers of another row of the schedule.
+  void use_row(int32_t row) {
+    if (row == row_) return;
+    row_ = row;
+    load_coefficients();
   }
 
   void load_state() {
-    read(x_, problem_.positions_in);
-    if (problem_.has_velocities) read(v_, problem_.velocities_in);
+    read(x_, stretch_->positions_in);
+    if (problem_.has_velocities()) read(v_, stretch_->velocities_in);
     for (int c = 0; c < dim_; ++c) {
       last_x_[c] = x_[c];
-      if (problem_.has_velocities) last_v_[c] = v_[c];
+      if (problem_.has_velocities()) last_v_[c] = v_[c];
     }
+    load_kept();
     // One that diverged in an earlier run stays at the state it came with.
     any_frozen_ = false;
     for (int lane = 0; lane < kLanes; ++lane) {
-      frozen_[lane] = lane >= valid_ || problem_.diverged[first_ + lane] >= 0;
+      frozen_[lane] = lane >= valid_ || stretch_->diverged[first_ + lane] >= 0;
       any_frozen_ = any_frozen_ || (lane < valid_ && frozen_[lane]);
     }
     accepted_ = T(Real(0));
   }
 
   void store_state() {
-    write(problem_.positions_out, x_, last_x_);
-    if (problem_.has_velocities) write(problem_.velocities_out, v_, last_v_);
+    write(stretch_->positions_out, x_, last_x_);
+    if (problem_.has_velocities()) write(stretch_->velocities_out, v_, last_v_);
+    store_kept();
     if (problem_.uniforms_per_step) {
-      for (int lane = 0; lane < valid_; ++lane) problem_.accepted[first_ + lane] += int64_t(get_lane(accepted_, lane));
+      for (int lane = 0; lane < valid_; ++lane) stretch_->accepted[first_ + lane] += int64_t(get_lane(accepted_, lane));
     }
+  }
+
+  // What is known at the positions outlives a stretch. The layout is the group's own: no one else reads it.
+  void load_kept() {
+    gradient_is_current_ = stretch_->gradient && stretch_->gradient_known;
+    energy_is_current_ = stretch_->energy && stretch_->energy_known;
+    if (gradient_is_current_) copy(g_, stretch_->gradient + first_ * dim_, dim_);
+    if (energy_is_current_) copy(&energy_, stretch_->energy + first_, 1);
+  }
+  void store_kept() const {
+    if (stretch_->gradient) copy(stretch_->gradient + first_ * dim_, g_, dim_);
+    if (stretch_->energy) copy(stretch_->energy + first_, &energy_, 1);
+  }
+  static void copy(void* to, const void* from, int n) {
+    __builtin_memcpy(to, from, static_cast<std::size_t>(n) * sizeof(T));
   }
 
   void read(T* to, const Real* from) const {
@@ -210,12 +206,13 @@ class Block {
     Potential potential;
   };
 
-  Potential potential(int dim) const { return make_potential<Potential>(problem_.parameters, dim, problem_.external); }
+  const Real* parameters() const { return problem_.parameters + row_ * problem_.parameter_row_stride; }
+  Potential potential(int dim) const { return make_potential<Potential>(parameters(), dim, problem_.external); }
 
   void advance(bool checked) {
     if constexpr (kLanes == 1 && Potential::kSmallestDim == 1) {
       if (dim_ == 1) {
-        T x = x_[0], v = v_[0], g, xi, old_x, old_g;
+        T x = x_[0], v = v_[0], g = g_[0], xi, old_x, old_g;
         Fields<1> f{&x, &v, &g, &xi, &old_x, &old_g, 1, potential(1)};
         advance(checked, f);
         return;
@@ -231,6 +228,7 @@ class Block {
     if constexpr (kDim == 1) {
       x_[0] = f.x[0];
       v_[0] = f.v[0];
+      g_[0] = f.g[0];
     } else {
       // proposals exchange these pointers
       x_ = f.x;
@@ -242,23 +240,23 @@ class Block {
 
   template <int kDim>
   LF_INLINE void advance(bool checked, Fields<kDim>& f) {
-    const int64_t end = problem_.first_step + problem_.n_steps;
+    const int64_t end = stretch_->first_step + stretch_->n_steps;
     const uint64_t dim = static_cast<uint64_t>(f.dim);
-    const uint64_t last_set =
-        static_cast<uint64_t>(end) * static_cast<uint64_t>(problem_.normals_per_step) + (problem_.looks_ahead ? 1 : 0);
+    const uint64_t last_set = static_cast<uint64_t>(end) * static_cast<uint64_t>(problem_.normals_per_step) +
+                              (problem_.looks_ahead() ? 1 : 0);
     normals_.reset(normal_rows_, Tag::thermal, last_set * dim);
     uniforms_.reset(uniform_rows_, Tag::metropolis,
                     static_cast<uint64_t>(end) * static_cast<uint64_t>(problem_.uniforms_per_step));
-    gradient_is_current_ = energy_is_current_ = false;
-    if (problem_.looks_ahead) {
-      with_normals(f, static_cast<uint64_t>(problem_.first_step) * dim,
+    if (problem_.looks_ahead()) {
+      with_normals(f, static_cast<uint64_t>(stretch_->first_step) * dim,
                    [&](int c, const T& xi) LF_INLINED { f.xi[c] = xi; });
     }
-    int64_t step = problem_.first_step, next_frame = problem_.next_frame, frame = 0;
+    int64_t step = stretch_->first_step;
+    begin_looks();
     while (step < end) {
-      const bool to_frame = problem_.stride > 0 && next_frame <= end;
-      const int64_t stop = to_frame ? next_frame : end;
+      const int64_t stop = next_look_ < end ? next_look_ : end;
       for (; step < stop; ++step) {
+        if (stretch_->rows) turn_to_row(f, stretch_->rows[step - stretch_->first_step]);
         do_step(f, static_cast<uint64_t>(step));
         if (checked) {
           settle(f);
@@ -266,14 +264,46 @@ class Block {
         }
       }
       settle(f);
-      if (to_frame) {
-        const int64_t offset = frame++ * problem_.n_particles * dim_;
-        write(problem_.frame_positions + offset, x_, last_x_);
-        if (problem_.has_velocities) write(problem_.frame_velocities + offset, v_, last_v_);
-        next_frame += problem_.stride;
-      }
+      if (step == next_look_) look(step);
     }
   }
+
+  template <class F>
+  void turn_to_row(F& f, int32_t row) {
+    if (row == row_) return;
+    use_row(row);
+    f.potential.p = parameters();
+    if (problem_.parameter_row_stride) positions_changed();
+  }
+
+  // --- recordings: what falls on which step is decided here
+
+  LF_INLINE void begin_looks() {
+    next_look_ = kNever;
+    for (int i = 0; i < stretch_->n_recordings; ++i) {
+      const Recording<Real>& r = stretch_->recordings[i];
+      // the first of first, first + every, ... after the first step
+      const int64_t past = stretch_->first_step - r.first;
+      looks_[i] = past < 0 ? 0 : past / r.every + 1;
+      sooner(r.first + looks_[i] * r.every);
+    }
+  }
+
+  // The state after step number `step` to those that look at it.
+  void look(int64_t step) {
+    next_look_ = kNever;
+    for (int i = 0; i < stretch_->n_recordings; ++i) {
+      const Recording<Real>& r = stretch_->recordings[i];
+      if (r.first + looks_[i] * r.every == step) {
+        const int64_t offset = looks_[i]++ * problem_.n_particles * dim_;
+        write(r.positions + offset, x_, last_x_);
+        if (r.velocities) write(r.velocities + offset, v_, last_v_);
+      }
+      sooner(r.first + looks_[i] * r.every);
+    }
+  }
+
+  LF_INLINE void sooner(int64_t step) { next_look_ = step < next_look_ ? step : next_look_; }
 
   // Calls apply(c, xi_c) for every component c, with the normals from number `row` on.
   template <int kDim, class Apply>
@@ -308,76 +338,81 @@ class Block {
   LF_INLINE void do_step(Fields<kDim>& f, uint64_t step) {
     const uint64_t sets = static_cast<uint64_t>(problem_.normals_per_step);
     const uint64_t dim = static_cast<uint64_t>(f.dim);
-    for (int i = 0; i < n_passes_; ++i) {
-      const Pass& pass = passes_[i];
-      const Instruction<Real>& first = problem_.program[pass.begin];
-      const PackedCoefficient* k = coefficients_[pass.begin];
+    for (int i = 0; i < problem_.n_passes; ++i) {
+      const Pass& pass = problem_.passes[i];
       const uint64_t row = (step * sets + static_cast<uint64_t>(pass.draw)) * dim;
       // Here and not in the cases below, so that the potential is compiled into one place.
-      if (pass.needs_energy) {
+      if (pass.properties & kReadsEnergy) {
         need_energy_and_gradient(f);
-      } else if (pass.needs_gradient) {
+      } else if (pass.properties & kReadsGradient) {
         need_gradient(f);
       }
-      switch (first.operation) {
-        case Operation::drift:
-        case Operation::kick:
-        case Operation::ornstein_uhlenbeck:
-          if (pass.draws) {
-            with_normals(f, row, [&](int c, const T& xi) LF_INLINED { velocity_pass(f, pass, c, &xi); });
-          } else {
-            for (int c = 0; c < f.dim; ++c) velocity_pass(f, pass, c, static_cast<const T*>(nullptr));
-          }
-          if (pass.moves) positions_changed();
-          break;
-        case Operation::euler_maruyama:
-          with_normals(f, row, [&](int c, const T& xi) LF_INLINED {
-            f.x[c] = euler_maruyama(f.x[c], f.g[c], xi, k[0][c], k[1][c]);
-          });
-          positions_changed();
-          break;
-        case Operation::leimkuhler_matthews:
-          with_normals(f, row + sets * dim, [&](int c, const T& next_xi) LF_INLINED {
-            f.x[c] = leimkuhler_matthews(f.x[c], f.g[c], f.xi[c], next_xi, k[0][c], k[1][c]);
-            f.xi[c] = next_xi;
-          });
-          positions_changed();
-          break;
-        case Operation::propose:
-          propose(f, row, k);
-          break;
-        case Operation::metropolis:
-          metropolis(f, step * static_cast<uint64_t>(problem_.uniforms_per_step) + static_cast<uint64_t>(first.draw),
-                     k);
-          break;
+      if (pass.properties & kUsesVelocities) {
+        if (pass.properties & kDrawsNormals) {
+          with_normals(f, row, [&](int c, const T& xi) LF_INLINED { velocity_pass(f, pass, c, xi); });
+        } else {
+          for (int c = 0; c < f.dim; ++c) velocity_pass(f, pass, c, f.v[c]);
+        }
+      } else {
+        switch (problem_.program[pass.begin].operation) {
+#define LF_ROW(name, letter, properties, ...)                                                                        \
+  case Operation::name:                                                                                              \
+    if constexpr (!((properties) & kUsesVelocities)) {                                                               \
+      position_pass<properties>(f, pass, row, [](Component<T>& s, const AtComponent& k) LF_INLINED { name(s, k); }); \
+    }                                                                                                                \
+    break;
+          LF_COMPONENT_OPERATIONS(LF_ROW)
+#undef LF_ROW
+          case Operation::metropolis:
+            test_proposals(f,
+                           step * static_cast<uint64_t>(problem_.uniforms_per_step) + static_cast<uint64_t>(pass.draw),
+                           coefficients_[pass.begin]);
+            break;
+        }
       }
+      if (pass.properties & kMoves) positions_changed();
     }
   }
 
-  // A, B and O of one pass on component c: position and velocity stay in registers between them.
+  // Operations on velocities, for component c: position and velocity stay in registers between them.
   template <class F>
-  LF_INLINE void velocity_pass(F& f, const Pass& pass, int c, const T* xi) {
-    T x = f.x[c], v = f.v[c];
+  LF_INLINE void velocity_pass(F& f, const Pass& pass, int c, const T& xi) {
+    Component<T> s;
+    s.x = f.x[c];
+    s.v = f.v[c];
+    s.gradient = f.g[c];
+    s.xi = xi;
     for (int i = pass.begin; i < pass.end; ++i) {
-      const PackedCoefficient* k = coefficients_[i];
-      switch (problem_.program[i].operation) {
-        case Operation::drift:
-          x = drift(x, v, k[0][c]);
-          break;
-        case Operation::kick:
-          v = kick(v, f.g[c], k[0][c]);
-          break;
-        default:
-          v = ornstein_uhlenbeck(v, *xi, k[0][c], k[1][c]);
-          break;
-      }
+      apply<kUsesVelocities>(problem_.program[i].operation, s, AtComponent{coefficients_[i], c});
     }
-    f.v[c] = v;
-    if (pass.moves) f.x[c] = x;
+    f.v[c] = s.v;
+    if (pass.properties & kMoves) f.x[c] = s.x;
   }
 
-  template <int kDim>
-  LF_INLINE void propose(Fields<kDim>& f, uint64_t row, const PackedCoefficient* k) {
+  // One operation on positions alone.
+  template <unsigned properties, int kDim, class Operate>
+  LF_INLINE void position_pass(Fields<kDim>& f, const Pass& pass, uint64_t row, Operate operate) {
+    const PackedCoefficient* k = coefficients_[pass.begin];
+    if constexpr (properties & kProposes) {
+      make_proposals(f, row, k, operate);
+    } else {
+      constexpr bool ahead = properties & kLooksAhead;
+      if (ahead) row += static_cast<uint64_t>(problem_.normals_per_step) * static_cast<uint64_t>(f.dim);
+      with_normals(f, row, [&](int c, const T& xi) LF_INLINED {
+        Component<T> s;
+        s.x = f.x[c];
+        s.gradient = f.g[c];
+        s.xi = ahead ? f.xi[c] : xi;
+        s.next_xi = xi;
+        operate(s, AtComponent{k, c});
+        f.x[c] = s.x;
+        if (ahead) f.xi[c] = xi;
+      });
+    }
+  }
+
+  template <int kDim, class Operate>
+  LF_INLINE void make_proposals(Fields<kDim>& f, uint64_t row, const PackedCoefficient* k, Operate operate) {
     old_energy_ = energy_;
     if constexpr (kDim == 1) {
       f.old_x[0] = f.x[0];
@@ -388,24 +423,25 @@ class Block {
     }
     T forward = T(Real(0));
     with_normals(f, row, [&](int c, const T& xi) LF_INLINED {
-      const T x = f.old_x[c], g = f.old_g[c], mobility = k[0][c];
-      const T y = euler_maruyama(x, g, xi, mobility, k[1][c]);
-      f.x[c] = y;
-      forward += squared_noise(x, g, y, mobility);
+      Component<T> s;
+      s.x = f.old_x[c];
+      s.gradient = f.old_g[c];
+      s.xi = xi;
+      operate(s, AtComponent{k, c});
+      f.x[c] = s.x;
+      forward += squared_noise(f.old_x[c], s.gradient, s.x, k[of_propose::mobility][c]);
     });
     forward_ = forward;
-    positions_changed();
   }
 
   template <class F>
-  LF_INLINE void metropolis(F& f, uint64_t number, const PackedCoefficient* k) {
+  LF_INLINE void test_proposals(F& f, uint64_t number, const PackedCoefficient* k) {
+    using namespace of_metropolis;
     T backward = T(Real(0));
-    for (int c = 0; c < f.dim; ++c) backward += squared_noise(f.x[c], f.g[c], f.old_x[c], k[2][c]);
-    const T ratio = log_acceptance(energy_ - old_energy_, forward_, backward, k[0][0], k[1][0]);
-    const T u = uniforms_.row(number, lanes_, key_);
-    // A gradient or position that is not finite makes the ratio -inf or NaN, and an energy of -inf makes it +inf: both
-    // comparisons are false for NaN.
-    const auto accept = less(scaled_log<1, 0>(u), ratio) & less(ratio, T(Real(__builtin_inf())));
+    for (int c = 0; c < f.dim; ++c) backward += squared_noise(f.x[c], f.g[c], f.old_x[c], k[mobility][c]);
+    const T ratio =
+        log_acceptance(energy_ - old_energy_, forward_, backward, k[inverse_kT][0], k[quarter_drag_over_kTh][0]);
+    const auto accept = accepts(uniforms_.row(number, lanes_, key_), ratio);
     accepted_ += select(accept, T(Real(1)), T(Real(0)));
     energy_ = select(accept, energy_, old_energy_);
     for (int c = 0; c < f.dim; ++c) {
@@ -426,7 +462,7 @@ class Block {
   T not_finite() const {  // zero, or NaN
     T sum = T(Real(0));
     for (int c = 0; c < dim_; ++c) sum += x_[c] * T(Real(0));
-    if (problem_.has_velocities) {
+    if (problem_.has_velocities()) {
       for (int c = 0; c < dim_; ++c) sum += v_[c] * T(Real(0));
     }
     return sum;
@@ -447,29 +483,32 @@ class Block {
       if (frozen_[lane]) continue;
       if (get_lane(bad, lane) != Real(0)) {
         frozen_[lane] = any_frozen_ = true;
-        problem_.diverged[first_ + lane] = step;
+        stretch_->diverged[first_ + lane] = step;
         continue;
       }
       for (int c = 0; c < dim_; ++c) {
         set_lane(last_x_[c], lane, get_lane(x_[c], lane));
-        if (problem_.has_velocities) set_lane(last_v_[c], lane, get_lane(v_[c], lane));
+        if (problem_.has_velocities()) set_lane(last_v_[c], lane, get_lane(v_[c], lane));
       }
     }
   }
 
+  static constexpr int64_t kNever = int64_t(1) << 62;
+
   const Problem<Real>& problem_;
+  const Stretch<Real>* stretch_;
   int dim_;
   Arena arena_;
   T *x_, *v_, *g_, *xi_, *old_x_, *old_g_, *last_x_, *last_v_, *scratch_, *normal_rows_, *uniform_rows_;
   PackedCoefficient coefficients_[kMaxInstructions][kMaxCoefficients];
   T energy_, old_energy_, forward_, accepted_;
-  Pass passes_[kMaxInstructions];
-  int n_passes_;
   Normals normals_;
   Uniforms uniforms_;
   Lanes<T> lanes_;
   PhiloxKey key_;
   int64_t first_;
+  int64_t looks_[kMaxRecordings], next_look_;  // how many looks lie behind; the step of the next
+  int32_t row_;                                // of the schedule
   int valid_;
   bool frozen_[kLanes], any_frozen_, gradient_is_current_, energy_is_current_;
 };

@@ -30,33 +30,23 @@ LF_INLINE T coefficient(const Coefficient<Real>& c, int64_t i) {
   return c.component_stride ? load<T>(c.value + i) : T(*c.value);
 }
 
+// The coefficients of an operation for elements i, i + 1, ...
+template <class T>
+struct AtElement {
+  const Coefficient<Real>* k;
+  int64_t i;
+  LF_INLINE T operator[](int which) const { return coefficient<T>(k[which], i); }
+};
+
 template <class T>
 LF_INLINE void update_at(const Update<Real>& u, int64_t i) {
-  T x = load<T>(u.x_in + i), v = u.v_in ? load<T>(u.v_in + i) : T(Real(0));
+  const auto given = [&](const Real* a) LF_INLINED { return a ? load<T>(a + i) : T(Real(0)); };
+  Component<T> s{given(u.x_in), given(u.v_in), given(u.g), given(u.xi), given(u.next_xi)};
   for (int k = 0; k < u.n_instructions; ++k) {
-    const Instruction<Real>& instruction = u.program[k];
-    const T first = coefficient<T>(instruction.coefficients[0], i);
-    const auto second = [&]() LF_INLINED { return coefficient<T>(instruction.coefficients[1], i); };
-    switch (instruction.operation) {
-      case Operation::drift:
-        x = drift(x, v, first);
-        break;
-      case Operation::kick:
-        v = kick(v, load<T>(u.g + i), first);
-        break;
-      case Operation::ornstein_uhlenbeck:
-        v = ornstein_uhlenbeck(v, load<T>(u.xi + i), first, second());
-        break;
-      case Operation::leimkuhler_matthews:
-        x = leimkuhler_matthews(x, load<T>(u.g + i), load<T>(u.xi + i), load<T>(u.next_xi + i), first, second());
-        break;
-      default:  // an Euler-Maruyama step, or a proposal
-        x = euler_maruyama(x, load<T>(u.g + i), load<T>(u.xi + i), first, second());
-        break;
-    }
+    apply<0>(u.program[k].operation, s, AtElement<T>{u.program[k].coefficients, i});
   }
-  if (u.x_out) store(u.x_out + i, x);
-  if (u.v_out) store(u.v_out + i, v);
+  if (u.x_out) store(u.x_out + i, s.x);
+  if (u.v_out) store(u.v_out + i, s.v);
 }
 
 // The first number of each of some particles, which lie `dim` apart.
@@ -90,6 +80,7 @@ bool all_finite(const Real* x, int64_t n) {
 
 // Decides between the old state and the proposal of each particle; x, g and energy become those of the one that stays.
 void metropolis(const Metropolis<Real>& m) {
+  using namespace of_metropolis;
   constexpr int kGroup = kLanesOf<Wide>;
   const int dim = m.dim;
   for (int64_t i = 0; i < m.n; i += kGroup) {
@@ -97,16 +88,16 @@ void metropolis(const Metropolis<Real>& m) {
     Wide forward = Wide(Real(0)), backward = Wide(Real(0));
     if (dim == 1 && valid == kGroup) {
       const Wide x = load<Wide>(m.old_x + i), y = load<Wide>(m.x + i);
-      const Wide mobility = coefficient<Wide>(m.coefficients[2], i);
-      forward += squared_noise(x, load<Wide>(m.g + i), y, mobility);
-      backward += squared_noise(y, load<Wide>(m.new_g + i), x, mobility);
+      const Wide over_drag = coefficient<Wide>(m.coefficients[mobility], i);
+      forward += squared_noise(x, load<Wide>(m.g + i), y, over_drag);
+      backward += squared_noise(y, load<Wide>(m.new_g + i), x, over_drag);
     } else {
       for (int lane = 0; lane < valid; ++lane) {
         Real there = 0, back = 0;
         for (int64_t j = (i + lane) * dim; j < (i + lane + 1) * dim; ++j) {
-          const Real mobility = coefficient<Real>(m.coefficients[2], j);
-          there += squared_noise(m.old_x[j], m.g[j], m.x[j], mobility);
-          back += squared_noise(m.x[j], m.new_g[j], m.old_x[j], mobility);
+          const Real over_drag = coefficient<Real>(m.coefficients[mobility], j);
+          there += squared_noise(m.old_x[j], m.g[j], m.x[j], over_drag);
+          back += squared_noise(m.x[j], m.new_g[j], m.old_x[j], over_drag);
         }
         set_lane(forward, lane, there);
         set_lane(backward, lane, back);
@@ -114,11 +105,9 @@ void metropolis(const Metropolis<Real>& m) {
     }
     // the first component's: these coefficients have a value per particle at most
     const Wide ratio = log_acceptance(gather(m.new_energy, i, 1, valid) - gather(m.energy, i, 1, valid), forward,
-                                      backward, first_component(m.coefficients[0], i, dim, valid),
-                                      first_component(m.coefficients[1], i, dim, valid));
-    // as in the block loop: what is not finite is rejected
-    const auto accept =
-        less(scaled_log<1, 0>(gather(m.uniforms, i, 1, valid)), ratio) & less(ratio, Wide(Real(__builtin_inf())));
+                                      backward, first_component(m.coefficients[inverse_kT], i, dim, valid),
+                                      first_component(m.coefficients[quarter_drag_over_kTh], i, dim, valid));
+    const auto accept = accepts(gather(m.uniforms, i, 1, valid), ratio);
     const Wide accepted = select(accept, Wide(Real(1)), Wide(Real(0)));
     for (int lane = 0; lane < valid; ++lane) m.accepted[i + lane] += static_cast<int64_t>(get_lane(accepted, lane));
     if (dim == 1 && valid == kGroup) {

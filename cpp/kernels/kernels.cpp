@@ -65,18 +65,18 @@ int64_t block_count_of(const Problem<Real>& problem) {
 }
 
 template <class Potential>
-void run_block_of(const Problem<Real>& problem, int64_t index, void* workspace) {
+void run_block_of(const Problem<Real>& problem, const Stretch<Real>& stretch, int64_t index, void* workspace) {
   const Groups groups = groups_of<Potential>(problem);
   const int64_t after_wide = groups.wide * kLanesOf<Wide>;
   if (index < groups.wide) {
-    Block<Real, Wide, Potential>(problem, workspace).run(index * kLanesOf<Wide>, kLanesOf<Wide>);
+    Block<Real, Wide, Potential>(problem, workspace).run(stretch, index * kLanesOf<Wide>, kLanesOf<Wide>);
   } else if (groups.single) {
-    Block<Real, Real, Potential>(problem, workspace).run(after_wide, 1);
+    Block<Real, Real, Potential>(problem, workspace).run(stretch, after_wide, 1);
   } else {
     const int64_t first = after_wide + (index - groups.wide) * kLanesOf<Narrow>;
     const int64_t rest = problem.n_particles - first;
     Block<Real, Narrow, Potential>(problem, workspace)
-        .run(first, rest < kLanesOf<Narrow> ? static_cast<int>(rest) : kLanesOf<Narrow>);
+        .run(stretch, first, rest < kLanesOf<Narrow> ? static_cast<int>(rest) : kLanesOf<Narrow>);
   }
 }
 
@@ -143,9 +143,13 @@ std::size_t evaluation_bytes_of(const Evaluation<Real>& e) {
 #define LF_EVALUATE(name) &evaluate_with<name<Real>>,
 #define LF_EVALUATION(name) &evaluation_bytes_of<name<Real>>,
 
-void run_block(const Problem<Real>& problem, int64_t index, void* workspace) {
-  static constexpr void (*table[])(const Problem<Real>&, int64_t, void*) = {LF_ALL(LF_RUN)};
-  table[problem.potential](problem, index, workspace);
+void run_block(const Problem<Real>& problem, const Stretch<Real>& stretch, int64_t index, void* workspace) {
+  static constexpr void (*table[])(const Problem<Real>&, const Stretch<Real>&, int64_t, void*) = {LF_ALL(LF_RUN)};
+  table[problem.potential](problem, stretch, index, workspace);
+}
+// The last group may be filled up with copies.
+int64_t kept_reals(const Problem<Real>& problem, int components) {
+  return (problem.n_particles + kLanesOf<Narrow> - 1) * components;
 }
 int64_t block_count(const Problem<Real>& problem) {
   static constexpr int64_t (*table[])(const Problem<Real>&) = {LF_ALL(LF_BLOCKS)};
@@ -262,9 +266,10 @@ namespace lf {
 
 extern const Kernels<LF_REAL> LF_SYMBOL;
 const Kernels<LF_REAL> LF_SYMBOL = {
-    LF_STRING(LF_ISA),         LF_ISA::kVectorBytes, &LF_ISA::block_count, &LF_ISA::workspace_bytes, &LF_ISA::run_block,
-    &LF_ISA::evaluation_bytes, &LF_ISA::evaluate,    &LF_ISA::draw,        &LF_ISA::draw_rows,       &LF_ISA::update,
-    &LF_ISA::metropolis,       &LF_ISA::all_finite,  &LF_ISA::draw_crowd,  &LF_ISA::function,
+    LF_STRING(LF_ISA),   LF_ISA::kVectorBytes, &LF_ISA::block_count,      &LF_ISA::workspace_bytes,
+    &LF_ISA::kept_reals, &LF_ISA::run_block,   &LF_ISA::evaluation_bytes, &LF_ISA::evaluate,
+    &LF_ISA::draw,       &LF_ISA::draw_rows,   &LF_ISA::update,           &LF_ISA::metropolis,
+    &LF_ISA::all_finite, &LF_ISA::draw_crowd,  &LF_ISA::function,
 };
 
 }  // namespace lf

@@ -4,38 +4,37 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../schemes/table.hpp"
+
 namespace lf {
 
+using std::int32_t;
 using std::int64_t;
 using std::uint64_t;
 
-// What a step does, one operation after the other. docs/architecture.md, "A scheme is a program".
-enum class Operation : std::int32_t {
-  drift,                // A: x += first v
-  kick,                 // B: v -= first grad U
-  ornstein_uhlenbeck,   // O: v = first v + second xi
-  euler_maruyama,       // E: x = x + second xi - first grad U
-  leimkuhler_matthews,  // L: x = x + second (xi_n + xi_{n+1}) - first grad U
-  propose,              // P: as E, but the old state is kept
-  metropolis,           // M: accept, or go back to it; first 1/kT, second drag/(4 kT h), third h/drag
-};
-
-// One number, or one per particle and/or component: value[particle * particle_stride + component * component_stride].
+// One number, or one per particle and/or component, and perhaps a table of them for each row of a schedule:
+// value[row * row_stride + particle * particle_stride + component * component_stride].
 template <class Real>
 struct Coefficient {
   const Real* value = nullptr;
+  int64_t row_stride = 0;
   int64_t particle_stride = 0;
   int64_t component_stride = 0;
 };
 
-inline constexpr int kMaxCoefficients = 3;
 inline constexpr int kMaxInstructions = 64;
 
 template <class Real>
 struct Instruction {
   Operation operation;
-  int draw;  // which of the step's normal vectors (or uniforms) it uses
   Coefficient<Real> coefficients[kMaxCoefficients];
+};
+
+// Consecutive operations that go through the components together.
+struct Pass {
+  int begin, end;       // in the program
+  int draw;             // which of the step's vectors of normals (or uniforms) it uses
+  unsigned properties;  // of any of its operations
 };
 
 // A function of a group of particles that was compiled elsewhere: from x (component c of lane i is x[c * lanes + i])
@@ -57,34 +56,54 @@ struct External {
   double (*point_energy)(const double* x);
 };
 
+// What does not change while steps are made.
 template <class Real>
 struct Problem {
   int potential;
   External<Real> external;
   const Real* parameters;
+  int64_t parameter_row_stride;  // how far apart the rows of a schedule are; 0: there is one
   int dim;
   int64_t n_particles;
   const Instruction<Real>* program;
   int n_instructions;
+  const Pass* passes;
+  int n_passes;
   int normals_per_step;   // vectors of dim normals
-  int uniforms_per_step;  // Metropolis tests
-  bool has_velocities;
-  bool looks_ahead;  // the program uses the normals of the next step too
+  int uniforms_per_step;  // tests
+  unsigned properties;    // of any operation
   uint64_t seed;
   const uint64_t* streams;  // one per particle
 
+  bool has_velocities() const { return properties & kUsesVelocities; }
+  bool looks_ahead() const { return properties & kLooksAhead; }
+};
+
+// Where states are stored: those after steps first, first + every, ..., as (looks, n_particles, dim).
+template <class Real>
+struct Recording {
+  int64_t first, every;
+  Real *positions, *velocities;
+};
+
+inline constexpr int kMaxRecordings = 8;
+
+// Some steps of a problem: where they begin, and what is to come out.
+template <class Real>
+struct Stretch {
+  int64_t first_step, n_steps;
+  const int32_t* rows;  // which row of the schedule each step uses, or null: the first
   // State before the first step and after the last, (n_particles, dim).
   const Real *positions_in, *velocities_in;
   Real *positions_out, *velocities_out;
-  int64_t first_step, n_steps;
-
-  // Frames are stored after steps next_frame, next_frame + stride, ...; frame_positions is (frames, n_particles, dim).
-  int64_t next_frame, stride;
-  Real *frame_positions, *frame_velocities;
-
+  Recording<Real> recordings[kMaxRecordings];
+  int n_recordings;
   int64_t* accepted;  // per particle, added to
   // Per particle: the step after which it was first not finite, or -1. Such a particle keeps its last finite state.
   int64_t* diverged;
+  // Gradient and energy at the positions, laid out as the groups have them (kept_reals); null if not worth keeping.
+  Real *gradient, *energy;
+  bool gradient_known, energy_known;  // whether they are those of positions_in
 };
 
 template <class Real>
@@ -100,7 +119,8 @@ struct Evaluation {
 };
 
 // One pass of the coupled loop over n = particles x dim elements. Coefficients are one number (component_stride 0) or
-// an array of n (1). What the operations do not use or change may be null; outputs may be the inputs.
+// an array of n (1); there are no rows. What the operations do not use or change may be null; outputs may be the
+// inputs.
 template <class Real>
 struct Update {
   int64_t n;
@@ -128,7 +148,9 @@ struct Kernels {
   int vector_bytes;
   int64_t (*block_count)(const Problem<Real>&);
   std::size_t (*workspace_bytes)(const Problem<Real>&);
-  void (*run_block)(const Problem<Real>&, int64_t block, void* workspace);
+  // How many numbers the kept gradients (components = dim) or energies (1) of all groups take.
+  int64_t (*kept_reals)(const Problem<Real>&, int components);
+  void (*run_block)(const Problem<Real>&, const Stretch<Real>&, int64_t block, void* workspace);
   std::size_t (*evaluation_bytes)(const Evaluation<Real>&);
   void (*evaluate)(const Evaluation<Real>&, void* workspace);
   void (*draw)(Real* out, bool uniform, uint64_t seed, uint64_t particle, int tag, uint64_t start, int64_t count);

@@ -1,7 +1,7 @@
 """Fast, exactly reproducible Langevin dynamics."""
 
 from . import config as _config
-from . import fokker_planck, math, potentials, score
+from . import fokker_planck, math, observers, potentials, score
 from ._version import __version__
 from .backends import explain_backend
 from .config import show_config
@@ -9,7 +9,7 @@ from .cross_check import CrossCheck, cross_check
 from .errors import BackendUnavailableError, DivergenceError, Interrupted
 from .noise import noise
 from .sampling import sample
-from .schemes import BAOAB, MALA, ULA, LeimkuhlerMatthews, Scheme, Splitting
+from .schemes import BAOAB, MALA, ULA, LeimkuhlerMatthews, Scheme, Splitting, TamedULA
 from .simulation import Simulation
 from .trajectory import Trajectory
 
@@ -27,6 +27,7 @@ __all__ = [
     "Scheme",
     "Simulation",
     "Splitting",
+    "TamedULA",
     "Trajectory",
     "__version__",
     "cross_check",
@@ -34,6 +35,7 @@ __all__ = [
     "fokker_planck",
     "math",
     "noise",
+    "observers",
     "potentials",
     "sample",
     "score",

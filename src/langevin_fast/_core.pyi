@@ -1,4 +1,4 @@
-"""Types of the compiled module (cpp/bindings/module.cpp). Arrays of one call are all float64 or all float32."""
+"""Types of the compiled module (cpp/bindings). Arrays of one call are all float64 or all float32."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,8 +9,55 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 MAX_INSTRUCTIONS: int
+MAX_RECORDINGS: int
 STREAM_BITS: int
+SINGLE_PRECISION_TAG: int
 TAGS: dict[str, int]
+PROPERTIES: dict[str, int]
+OPERATIONS: list[tuple[str, str, int, str]]
+
+class Pass:
+    begin: int
+    end: int
+    draw: int
+    properties: int
+
+class Parsed:
+    draws: list[int]
+    passes: list[Pass]
+    normals_per_step: int
+    uniforms_per_step: int
+    properties: int
+    def __init__(self, letters: str) -> None: ...
+
+class DoubleRunner:
+    def __init__(
+        self,
+        *,
+        kind: str,
+        functions: dict[str, int],
+        dim: int,
+        parameters: Array,
+        parsed: Parsed,
+        coefficients: Sequence[Sequence[Array]],
+        seed: int,
+        streams: npt.NDArray[np.uint64],
+    ) -> None: ...
+    def advance(
+        self,
+        first_step: int,
+        n_steps: int,
+        x: Array,
+        v: Array | None,
+        accepted: npt.NDArray[np.int64],
+        diverged: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.int32] | None,
+        recordings: Sequence[tuple[int, int, Array, Array | None]],
+        goes_on: bool,
+        threads: int,
+    ) -> tuple[Array, Array | None, npt.NDArray[np.int64], npt.NDArray[np.int64]]: ...
+
+class SingleRunner(DoubleRunner): ...
 
 def use_isa(name: str) -> None: ...
 def isa() -> str: ...
@@ -24,32 +71,7 @@ def function(name: str, x: Array) -> Array: ...
 def log(x: npt.ArrayLike) -> npt.NDArray[np.float64]: ...
 def exp(x: npt.ArrayLike) -> npt.NDArray[np.float64]: ...
 def expm1(x: npt.ArrayLike) -> npt.NDArray[np.float64]: ...
-def spd_inverse(matrix: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], float]: ...
-def run(
-    *,
-    kind: str,
-    functions: dict[str, int],
-    parameters: Array,
-    program: Sequence[Any],
-    normals_per_step: int,
-    uniforms_per_step: int,
-    looks_ahead: bool,
-    seed: int,
-    streams: npt.NDArray[np.uint64],
-    positions_in: Array,
-    velocities_in: Array | None,
-    positions_out: Array,
-    velocities_out: Array | None,
-    first_step: int,
-    n_steps: int,
-    next_frame: int,
-    stride: int,
-    frame_positions: Array | None,
-    frame_velocities: Array | None,
-    accepted: npt.NDArray[np.int64],
-    diverged: npt.NDArray[np.int64],
-    threads: int,
-) -> None: ...
+def spd_inverse(matrix: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]: ...
 def draw(
     *, uniform: bool, seed: int, particles: npt.NDArray[np.uint64], tag: int, start: int, count: int, single: bool
 ) -> Array: ...
@@ -58,7 +80,10 @@ def draw_crowd(
     *, out: Array, uniform: bool, seed: int, particles: npt.NDArray[np.uint64], tag: int, start: int
 ) -> None: ...
 def update(
-    program: Sequence[Any],
+    parsed: Parsed,
+    begin: int,
+    end: int,
+    coefficients: Sequence[Sequence[Array]],
     x_in: Array,
     v_in: Array | None,
     g: Array | None,

@@ -1,8 +1,15 @@
-"""The package's own errors. Wrong arguments are ``ValueError`` or ``TypeError``."""
+"""The package's own errors and warnings. Wrong arguments are ``ValueError`` or ``TypeError``.
+
+Whatever stops a run (an error of these, Ctrl-C, an exception of the user's) carries what was computed: ``.trajectory``
+and ``.observers``.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,11 +40,16 @@ class DivergenceError(ArithmeticError):
         Where it was one step before, in length units.
     step_size : float
         Its step size, in time units.
+    path : ndarray of shape (k, dim)
+        Where it was after each of the last steps, up to ten of them, `last_position` being the last.
     trajectory : Trajectory or None
-        The frames stored before that step (set by :func:`langevin_fast.sample`).
-    positions : ndarray of shape (n_particles, dim) or None
-        All positions at the step before (set by the samplers of :mod:`langevin_fast.score`).
+        The frames stored before that step, and the state there.
+    observers : tuple
+        What was recorded, up to there.
     """
+
+    trajectory: Trajectory | None = None
+    observers: tuple[Any, ...] = ()
 
     def __init__(
         self,
@@ -46,38 +58,70 @@ class DivergenceError(ArithmeticError):
         stream: int,
         last_position: np.ndarray,
         step_size: float,
-        advice: str = 'Use a smaller step_size, or on_divergence="freeze" to let the other particles go on.',
+        advice: str | None = None,
+        path: np.ndarray | None = None,
     ) -> None:
         self.step = step
         self.particle = particle
         self.stream = stream
         self.last_position = last_position
         self.step_size = step_size
-        self.advice = advice
-        self.trajectory: Trajectory | None = None
-        self.positions: np.ndarray | None = None
-        super().__init__(step, particle, stream, last_position, step_size, advice)
+        self.advice = advice or 'Use a smaller step_size, or on_divergence="freeze" to let the other particles go on.'
+        self.path = last_position[np.newaxis] if path is None else path
+        super().__init__(step, particle, stream, last_position, step_size, advice, path)
 
     def __str__(self) -> str:
         where = np.array2string(np.asarray(self.last_position), threshold=6, precision=6)
+        with np.errstate(over="ignore"):
+            sizes = np.abs(self.path).max(axis=1)
+        left = ""
+        if len(sizes) > 1:
+            left = f", after |x| = {', '.join(f'{size:.3g}' for size in sizes)} in the last {len(sizes)} steps"
         return (
             f"particle {self.particle} (stream {self.stream}) is not finite after step {self.step}; its last finite "
-            f"position was {where} with step_size={self.step_size:g}. {self.advice}"
+            f"position was {where} with step_size={self.step_size:g}{left}. {self.advice}"
         )
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during :func:`langevin_fast.sample`; nothing computed is lost.
+    """Ctrl-C during a run; nothing computed is lost.
 
     Attributes
     ----------
-    trajectory : Trajectory
-        The frames stored so far; ``trajectory.final`` is the state at the last complete step.
+    trajectory : Trajectory or None
+        The frames stored so far; ``trajectory.final`` is the state at the last complete step. None before the first
+        step.
+    observers : tuple
+        What was recorded.
     """
 
-    def __init__(self, trajectory: Trajectory) -> None:
+    def __init__(self, trajectory: Trajectory | None, observers: Sequence[Any] = ()) -> None:
         self.trajectory = trajectory
-        super().__init__(trajectory)
+        self.observers = tuple(observers)
+        super().__init__(trajectory, self.observers)
 
     def __str__(self) -> str:
+        if self.trajectory is None:
+            return "interrupted before the first step"
         return f"interrupted at step {self.trajectory.final.step}; .trajectory holds the frames so far"
+
+
+def carry(error: BaseException, trajectory: Trajectory, observers: Sequence[Any] = ()) -> BaseException:
+    """The exception to raise instead of one that stopped a run: with what was computed."""
+    if isinstance(error, KeyboardInterrupt):
+        return Interrupted(trajectory, observers)
+    error.trajectory = trajectory  # type: ignore[attr-defined]
+    error.observers = tuple(observers)  # type: ignore[attr-defined]
+    if not isinstance(error, DivergenceError):
+        # from a function of the user's: it reaches them as it is
+        step = trajectory.final.step
+        error.add_note(f"the run stopped after step {step}; .trajectory of this error has the frames so far")
+    return error
+
+
+def warn(message: str) -> None:
+    """A UserWarning at the line that called the package."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(f"{__package__}."):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, UserWarning, stacklevel=level)

@@ -4,7 +4,8 @@ r"""The noise: a pure function of (seed, particle, number).
 operation: the definition that the compiled kernels are tested against, to the bit.
 
 - Bits: Philox4x32-10 (J. K. Salmon et al., SC'11). Key: the 64-bit seed. Counter: block index (64 bits), particle
-  (56 bits), stream tag (8 bits, the top ones).
+  (56 bits), stream tag (8 bits, the top ones; 128 is added to it in single precision, so that the numbers of both
+  precisions come from different blocks).
 - double: block b gives normals 2b and 2b + 1; its words 0 and 1 make one 64-bit number for the radius, words 2 and 3
   one for the angle (the even word is the high half). single: block b gives normals 4b ... 4b + 3, two from each pair
   of words.
@@ -84,6 +85,7 @@ def draw(
 
 # --- the same in NumPy ------------------------------------------------------------------------------------------------
 
+_SINGLE_PRECISION_TAG = 128
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF_WORD = np.uint64(32)
 
@@ -130,6 +132,7 @@ def draw_numpy(
     tag: int, seed: int, particle: int, start: int, count: int, dtype: Any, *, uniform: bool = False
 ) -> np.ndarray:
     """Numbers `start` ... of one stream, as :func:`draw` gives them, without the compiled code."""
+    tag += 0 if dtype is np.float64 else _SINGLE_PRECISION_TAG
     per_block = 2 if dtype is np.float64 else 4
     first, last = start // per_block, (start + count + per_block - 1) // per_block
     w = block_words(seed, particle, tag, np.arange(first, last, dtype=np.uint64))

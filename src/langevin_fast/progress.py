@@ -34,6 +34,11 @@ class Progress:
         if wanted:
             self._open(required=True)
 
+    @classmethod
+    def of(cls, wanted: bool | Progress | None, total: int) -> Progress | _Shared:
+        """A bar for `total` steps, or a part of one that somebody else closes."""
+        return _Shared(wanted) if isinstance(wanted, Progress) else cls(total, wanted)
+
     def update(self, steps: int) -> None:
         """Count `steps` more."""
         self._done += steps
@@ -63,3 +68,16 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
+
+
+class _Shared:
+    """A bar that goes on after this run."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+
+    def __enter__(self) -> Progress:
+        return self._bar
+
+    def __exit__(self, *error: object) -> None:
+        pass

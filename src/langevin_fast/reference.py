@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from .schemes import MALA, ULA, LeimkuhlerMatthews, Scheme, Splitting
+from .schemes import MALA, ULA, LeimkuhlerMatthews, Scheme, Splitting, TamedULA
 
 _THERMAL, _METROPOLIS = 0, 1
+_SINGLE = 128  # added to the tag
 
 
 def philox(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -36,7 +37,7 @@ def _block(seed: int, stream: int, tag: int, block: int) -> tuple[int, int, int,
 def _words(seed: int, stream: int, tag: int, number: int, precision: str) -> tuple[list[int], int, int]:
     """The words of the block that holds this number, which of them it is, and their width."""
     per_block, width = (2, 64) if precision == "double" else (4, 32)
-    w = list(_block(seed, stream, tag, number // per_block))
+    w = list(_block(seed, stream, tag if precision == "double" else tag + _SINGLE, number // per_block))
     if precision == "double":
         w = [w[0] * 2**32 + w[1], w[2] * 2**32 + w[3]]
     return w, number % per_block, width
@@ -106,6 +107,11 @@ class Reference:
             xi = noise * (self.normals(number, dim) + self.normals(number + 1, dim))
             drift = -force * self.gradient(x) * self.h / scheme.drag
             return x + drift + np.sqrt(self.kT * self.h / (2 * scheme.drag)) * xi, None, None
+        if isinstance(scheme, TamedULA):
+            xi = noise * self.normals(number, dim)
+            drift = self.gradient(x) * self.h / scheme.drag
+            tamed = force * drift / (1 + np.abs(drift))
+            return x - tamed + np.sqrt(2 * self.kT * self.h / scheme.drag) * xi, None, None
         if isinstance(scheme, ULA):
             xi = noise * self.normals(number, dim)
             drift = -force * self.gradient(x) * self.h / scheme.drag

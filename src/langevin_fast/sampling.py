@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import checks
-from .backends.problem import Frames
-from .errors import DivergenceError, Interrupted
-from .memory import check_memory
+from .arguments import MOST_STEPS
+from .errors import Interrupted
+from .observers import Frames
 from .potentials.base import Potential
 from .progress import Progress
 from .schemes import Scheme
-from .simulation import MOST_STEPS, Simulation
+from .simulation import Simulation
 from .trajectory import Trajectory
 
 __all__ = ["sample"]
@@ -76,69 +76,32 @@ def sample(
     burn_in = checks.integer("burn_in", burn_in, 0, MOST_STEPS)
     if stride is not None:
         stride = checks.integer("stride", stride, 1, MOST_STEPS)
-    simulation = Simulation(
-        potential,
-        scheme,
-        initial=initial,
-        velocities=velocities,
-        n_particles=n_particles,
-        mass=mass,
-        seed=seed,
-        backend=backend,
-        precision=precision,
-        threads=threads,
-        streams=streams,
-        on_divergence=on_divergence,
-    )
-    frames = _make_frames(simulation, 0 if stride is None else n_steps // stride, burn_in, stride or 1)
-    with Progress(burn_in + n_steps, progress) as bar:
-        try:
-            simulation._advance(burn_in, None, bar)
-            simulation._forget_acceptances()
-            simulation._advance(n_steps, frames, bar)
-        except DivergenceError as error:
-            error.trajectory = _trajectory(simulation, frames, burn_in)
-            raise
-        except KeyboardInterrupt:
-            raise Interrupted(_trajectory(simulation, frames, burn_in)) from None
-        except Exception as error:
-            # From a function of the user's: it reaches them as it is, with the frames so far.
-            error.trajectory = _trajectory(simulation, frames, burn_in)  # type: ignore[attr-defined]
-            error.add_note(f"lf.sample stopped after step {simulation.step}; .trajectory of this error has the frames")
-            raise
-    return _trajectory(simulation, frames, burn_in)
-
-
-def _make_frames(simulation: Simulation, n_frames: int, burn_in: int, stride: int) -> Frames:
-    positions, velocities = simulation.positions, simulation.velocities
-    arrays = 1 if velocities is None else 2
-    check_memory(n_frames * positions.nbytes * arrays, f"the {n_frames} frames of {len(positions)} particles")
-    shape = (n_frames, *positions.shape)
-    return Frames(
-        burn_in + stride,
-        stride,
-        np.empty(shape, positions.dtype),
-        None if velocities is None else np.empty(shape, velocities.dtype),
-    )
-
-
-def _trajectory(simulation: Simulation, frames: Frames, burn_in: int) -> Trajectory:
-    state = simulation.state
-    n = frames.until(state.step)
-    acceptance_rate = None
-    if simulation.scheme.metropolised:
-        counted = max(state.step - burn_in, 0)
-        acceptance_rate = state.accepted / counted if counted else np.full(simulation.n_particles, np.nan)
-    return Trajectory(
-        positions=frames.positions[:n],
-        velocities=None if frames.velocities is None else frames.velocities[:n],
-        steps=frames.first + frames.stride * np.arange(n),
-        acceptance_rate=acceptance_rate,
-        diverged=state.diverged,
-        final=state,
-        seed=simulation.seed,
-        streams=simulation.streams,
-        backend=simulation.backend,
-        potential=simulation.potential,
-        scheme=simulation.scheme,
-    )
+    try:
+        simulation = Simulation(
+            potential,
+            scheme,
+            initial=initial,
+            velocities=velocities,
+            n_particles=n_particles,
+            mass=mass,
+            seed=seed,
+            backend=backend,
+            precision=precision,
+            threads=threads,
+            streams=streams,
+            on_divergence=on_divergence,
+        )
+        frames = Frames(stride or n_steps + 1)
+        frames.check_memory(simulation.state, n_steps)
+        with Progress.of(progress, burn_in + n_steps) as bar:
+            if burn_in:
+                simulation.run(burn_in, progress=bar)
+            before = simulation.state
+            simulation.run(n_steps, record=[frames], progress=bar)
+    except Interrupted:
+        raise
+    except KeyboardInterrupt:  # before the first step
+        raise Interrupted(None) from None
+    trajectory = Trajectory.of(simulation, frames, before)
+    trajectory.warn_of_acceptance(n_steps)
+    return trajectory

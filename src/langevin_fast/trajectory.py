@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from .backends.problem import State
+from .errors import warn
+from .observers import Frames
 from .potentials.base import Potential
 from .schemes import Scheme
 
@@ -17,6 +19,25 @@ if TYPE_CHECKING:
     import xarray
 
 __all__ = ["Trajectory"]
+
+
+class _Run(Protocol):
+    """What a trajectory is made from: a simulation."""
+
+    @property
+    def state(self) -> State: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def streams(self) -> np.ndarray: ...
+    @property
+    def backend(self) -> str: ...
+    @property
+    def potential(self) -> Potential: ...
+    @property
+    def scheme(self) -> Scheme: ...
+    @property
+    def mass(self) -> np.ndarray: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +67,7 @@ class Trajectory:
         Who made the steps.
     potential, scheme
         As given.
+    mass : ndarray of shape (1 or n_particles, 1 or dim)
     """
 
     positions: np.ndarray
@@ -59,6 +81,45 @@ class Trajectory:
     backend: str
     potential: Potential
     scheme: Scheme
+    mass: np.ndarray
+
+    @classmethod
+    def of(cls, run: _Run, frames: Frames | None, before: State) -> Trajectory:
+        """What a simulation and its frames show; acceptances count from the state `before`."""
+        state = run.state
+        none = (0, *state.positions.shape)
+        rate = None
+        if run.scheme.metropolised:
+            counted = state.step - before.step
+            accepted = state.accepted - before.accepted
+            rate = accepted / counted if counted else np.full(len(accepted), np.nan)
+        velocities = None
+        if state.velocities is not None:
+            velocities = np.empty(none, state.velocities.dtype) if frames is None else frames.velocities
+        return cls(
+            positions=np.empty(none, state.positions.dtype) if frames is None else frames.positions,
+            velocities=velocities,
+            steps=np.arange(0) if frames is None else frames.steps,
+            acceptance_rate=rate,
+            diverged=state.diverged,
+            final=state,
+            seed=run.seed,
+            streams=run.streams,
+            backend=run.backend,
+            potential=run.potential,
+            scheme=run.scheme,
+            mass=run.mass,
+        )
+
+    def warn_of_acceptance(self, n_steps: int) -> None:
+        """Warn where no proposal of `n_steps` steps was accepted, or every one."""
+        if self.acceptance_rate is None:
+            return
+        n_tests = n_steps * len(self.acceptance_rate)
+        if n_tests >= 100 and not self.acceptance_rate.any():
+            warn(f"none of {n_tests} proposals was accepted: nothing has moved. Use a smaller step_size")
+        elif n_tests >= 10_000 and (self.acceptance_rate == 1.0).all():
+            warn(f"all of {n_tests} proposals were accepted: a larger step_size would move faster")
 
     def __repr__(self) -> str:
         n_frames, n_particles, dim = self.positions.shape
@@ -72,8 +133,23 @@ class Trajectory:
         """U of every frame and particle, (n_frames, n_particles), in energy units; computed when first asked for."""
         return self.potential.energy(self.positions)
 
+    @property
+    def times(self) -> np.ndarray:
+        """steps * step_size of each frame: (n_frames,), or (n_frames, n_particles) where step sizes differ."""
+        return np.multiply.outer(self.steps, self.scheme.step_size)
+
+    @property
+    def kinetic_energies(self) -> np.ndarray | None:
+        """Of each frame and particle, from the on-step velocities, (n_frames, n_particles); None without these."""
+        if self.velocities is None:
+            return None
+        return 0.5 * (self.mass * np.square(self.velocities, dtype=np.float64)).sum(axis=2)
+
     def to_xarray(self) -> xarray.Dataset:
         """The frames as an ``xarray.Dataset`` with dimensions (chain, draw, component), as ArviZ wants them.
+
+        Variables ``x`` and, with velocities, ``v``; coordinates ``step``, ``time`` (where one step size serves all),
+        ``stream`` and ``acceptance_rate``.
 
         Raises
         ------
@@ -85,18 +161,20 @@ class Trajectory:
         except ImportError:
             raise ImportError("to_xarray needs xarray: pip install 'langevin-fast[xarray]'") from None
         dims = ("chain", "draw", "component")
-        variables: dict[str, Any] = {"position": (dims, np.swapaxes(self.positions, 0, 1))}
+        variables: dict[str, Any] = {"x": (dims, np.swapaxes(self.positions, 0, 1))}
         if self.velocities is not None:
-            variables["velocity"] = (dims, np.swapaxes(self.velocities, 0, 1))
-        if self.acceptance_rate is not None:
-            variables["acceptance_rate"] = (("chain",), self.acceptance_rate)
-        coordinates = {
+            variables["v"] = (dims, np.swapaxes(self.velocities, 0, 1))
+        coordinates: dict[str, Any] = {
             "chain": np.arange(self.positions.shape[1]),
             "draw": np.arange(len(self.steps)),
             "component": np.arange(self.positions.shape[2]),
             "step": ("draw", self.steps),
             "stream": ("chain", self.streams.astype(np.int64)),
         }
+        if self.times.ndim == 1:
+            coordinates["time"] = ("draw", self.times)
+        if self.acceptance_rate is not None:
+            coordinates["acceptance_rate"] = ("chain", self.acceptance_rate)
         attributes = {
             # xarray's file formats know no unsigned 64-bit attributes
             "seed": str(self.seed),

@@ -8,11 +8,11 @@ from types import ModuleType
 from .. import checks
 from ..errors import BackendUnavailableError
 from ..potentials.base import Potential
-from .problem import Problem, State
+from .problem import Problem, Runner
 
-__all__ = ["NAMES", "Problem", "State", "available", "choose", "explain_backend"]
+__all__ = ["NAMES", "available", "choose", "explain_backend", "prepare"]
 
-# Each is a module of this package with a function `advance`; one that may be missing something has `check_available`.
+# Each is a module of this package with a function `prepare`; one that may be missing something has `check_available`.
 NAMES = ("cpp", "numba", "cuda", "batch")
 
 _WHAT = {
@@ -23,8 +23,8 @@ _WHAT = {
 }
 
 
-def choose(backend: str, potential: Potential) -> tuple[str, ModuleType]:
-    """The backend of that name, or the first that suits the potential for "auto".
+def choose(backend: str, potential: Potential) -> str:
+    """The name of that backend, or of the first that suits the potential for "auto".
 
     Raises
     ------
@@ -38,10 +38,20 @@ def choose(backend: str, potential: Potential) -> tuple[str, ModuleType]:
     if name not in potential.backends:
         allowed = ", ".join(f'"{other}"' for other in ("auto", *potential.backends))
         raise ValueError(f'backend="{name}" cannot run {potential!r}; allowed: {allowed}')
-    module = importlib.import_module(f"{__name__}.{name}")
+    module = _module(name)
     if hasattr(module, "check_available"):
         module.check_available()
-    return name, module
+    return name
+
+
+def prepare(backend: str, problem: Problem, threads: int) -> Runner:
+    """What makes the steps of a problem, on a backend that :func:`choose` has named."""
+    runner: Runner = _module(backend).prepare(problem, threads)
+    return runner
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"{__name__}.{name}")
 
 
 def available(potential: Potential) -> dict[str, str | None]:
@@ -81,7 +91,7 @@ def explain_backend(potential: Potential, backend: str = "auto") -> str:
     checks.one_of("backend", backend, ("auto", *NAMES))
     states = available(potential)
     try:
-        chosen = choose(backend, potential)[0]
+        chosen = choose(backend, potential)
         lines = [f'backend="{backend}" runs {potential!r} on "{chosen}"']
     except (ValueError, BackendUnavailableError) as error:
         lines = [f'backend="{backend}" does not run {potential!r}: {error}']

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import _core
 from ..potentials.batch import Batch
-from ..schemes import Instruction
-from .problem import Frames, Problem, State, StoppedError
+from ..schemes.operations import properties_of
+from .problem import Problem, Recording, State, StoppedError
 
 # Noise is made for as many steps as fit into about this many bytes, and at least for a whole Philox block.
 _NOISE_BYTES = 2**20
 
 
-class _Pass(NamedTuple):
-    """Operations between which no new gradient is needed, as in the block loop."""
+def prepare(problem: Problem, threads: int) -> BatchRunner:
+    """A runner for a potential that computes all particles at once."""
+    return BatchRunner(problem)
 
-    program: list[tuple[str, tuple[np.ndarray, ...]]]
+
+class _Pass(NamedTuple):
+    """Operations between which no new gradient is needed: positions begin .. end - 1 of the program."""
+
+    begin: int
+    end: int
     draw: int
-    draws: bool
-    moves: bool
-    kicks: bool
+    properties: frozenset[str]
 
 
 class _Committed(NamedTuple):
@@ -33,27 +38,30 @@ class _Committed(NamedTuple):
     v: np.ndarray | None
 
 
-def advance(problem: Problem, state: State, n_steps: int, frames: Frames | None, threads: int) -> State:
-    """As :func:`langevin_fast.backends.cpp.advance`, on one thread; stops between any two steps.
+class BatchRunner:
+    """The coupled loop, on one thread; it stops between any two steps.
 
-    Raises
-    ------
-    StoppedError
-        With the state of the last complete step, when anything is raised meanwhile.
+    Parameters
+    ----------
+    problem : Problem
+        Its potentials are :class:`Batch`.
     """
-    run = _Run(problem, state, n_steps)
-    try:
-        run.steps(frames)
-    except BaseException as error:
-        raise StoppedError(run.state(), error) from None
-    return run.state()
 
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        parsed = problem.program.parsed
+        self.passes = [_Pass(p.begin, p.end, p.draw, properties_of(p.properties)) for p in parsed.passes]
+        self.noise = _Noise(problem)
+        self.stopped_at: State | None = None
+        self.gradient: np.ndarray | None = None  # at the current positions
+        self.energy: np.ndarray | None = None
+        self.row = -1
+        self._use_row(0)
 
-class _Run:
-    def __init__(self, problem: Problem, state: State, n_steps: int) -> None:
-        n, dim = state.positions.shape
-        assert isinstance(problem.potential, Batch)
-        self.problem, self.potential = problem, problem.potential
+    def advance(self, state: State, n_steps: int, recordings: Sequence[Recording] = ()) -> State:
+        """See :class:`langevin_fast.backends.problem.Runner`; StoppedError also for what a user's function raises."""
+        if state is not self.stopped_at:
+            self.gradient = self.energy = None
         self.end = state.step + n_steps
         self.done = _Committed(state.step, state.positions, state.velocities)
         self.accepted, self.diverged = state.accepted.copy(), state.diverged.copy()
@@ -61,79 +69,124 @@ class _Run:
         # Steps read the arrays of the last complete one and write these; then they change places.
         self.spare_x = np.empty_like(state.positions)
         self.spare_v = None if state.velocities is None else np.empty_like(state.velocities)
-        self.passes = _passes(problem, n, dim)
-        self.noise = _Noise(problem, n, dim, self.end)
-        self.gradient: np.ndarray | None = None  # at the current positions
-        self.energy: np.ndarray | None = None
+        self.noise.reach(self.end)
+        try:
+            self._steps(recordings)
+        except BaseException as error:
+            # perhaps between the steps, and then nothing is known of the state there
+            self.gradient = self.energy = None
+            raise StoppedError(self._state(), error) from None
+        self._own()
+        self.stopped_at = self._state()
+        return self.stopped_at
 
-    def state(self) -> State:
+    def _state(self) -> State:
         step, x, v = self.done
-        # The arrays go out for good: those that are still to be written belong to this run alone.
+        # The arrays go out for good: those that are still to be written belong to this runner alone.
         return State(step, x.copy(), None if v is None else v.copy(), self.accepted.copy(), self.diverged.copy())
 
-    def steps(self, frames: Frames | None) -> None:
+    def _steps(self, recordings: Sequence[Recording]) -> None:
         first_x, first_v = self.done.x, self.done.v
-        one_step = self.metropolis_step if self.problem.program.uniforms_per_step else self.plain_step
+        stages = self.problem.stages
+        rows = None if stages is None else stages.rows(self.done.step, self.end - self.done.step).tolist()
         while self.done.step < self.end:
             _, x, v = self.done
             step = self.done.step + 1
-            new_x, new_v = one_step(self.done)
-            self.keep_finite(step, new_x, new_v)
-            if frames is not None and frames.until(step) > frames.until(step - 1):
-                i = frames.until(step) - 1
-                frames.positions[i] = new_x
-                if frames.velocities is not None:
-                    frames.velocities[i] = new_v
+            if rows is not None:
+                self._use_row(rows[step - 1 - (self.end - len(rows))])
+            new_x, new_v = self._step(self.done)
+            self._keep_finite(step, new_x, new_v)
+            for recording in recordings:
+                looks = recording.until(step)
+                if looks > recording.until(step - 1):
+                    recording.positions[looks - 1] = new_x
+                    if recording.velocities is not None:
+                        recording.velocities[looks - 1] = new_v
             self.done = _Committed(step, new_x, new_v)
             # What the caller's state holds is never written to.
             self.spare_x = np.empty_like(x) if x is first_x else x if new_x is not x else self.spare_x
             if v is not None:
                 self.spare_v = np.empty_like(v) if v is first_v else v if new_v is not v else self.spare_v
 
-    def plain_step(self, now: _Committed) -> tuple[np.ndarray, np.ndarray | None]:
-        x, v = now.x, now.v
+    def _use_row(self, row: int) -> None:
+        if self.row == row:
+            return
+        self.row = row
+        shape = len(self.problem.streams), self.problem.dim
+
+        def of_row(coefficient: np.ndarray) -> np.ndarray:
+            values = coefficient[row if len(coefficient) > 1 else 0]
+            return values if values.size == 1 else np.ascontiguousarray(np.broadcast_to(values, shape))
+
+        self.coefficients = self.problem.program.map(of_row).coefficients
+        potential = self.problem.potentials[row if len(self.problem.potentials) > 1 else 0]
+        assert isinstance(potential, Batch)
+        self.potential = potential
+        self.gradient = self.energy = None
+
+    def _step(self, now: _Committed) -> tuple[np.ndarray, np.ndarray | None]:
+        program, (_, x, v) = self.problem.program, now
+        old: Any = None  # positions, gradient and energy before a proposal
         for p in self.passes:
-            if p.kicks and self.gradient is None:
-                self.gradient = self.potential.batch_gradient(x)
-            row = now.step * self.problem.program.normals_per_step + p.draw
-            xi = self.noise.row(row) if p.draws else None
-            ahead = self.noise.row(row + 1) if self.problem.program.looks_ahead else None
-            x_out = self.spare_x if p.moves else None
-            v_out = self.spare_v
-            _core.update(p.program, x, v, self.gradient if p.kicks else None, xi, ahead, x_out, v_out)
-            if p.moves:
-                x = self.spare_x
-                self.gradient = None
-            if v_out is not None:
-                v = v_out
+            self._need(x, p.properties)
+            if "tests" in p.properties:
+                self._test(p, now.step, x, *old)
+                continue
+            row = now.step * program.parsed.normals_per_step + p.draw
+            xi = ahead = None
+            if "draws_normals" in p.properties:
+                xi, ahead = self.noise.rows(row, ahead="looks_ahead" in p.properties)
+            gradient = self.gradient if "reads_gradient" in p.properties else None
+            moves = "moves" in p.properties
+            x_out = self.spare_x if moves else None
+            _core.update(
+                program.parsed, p.begin, p.end, self.coefficients, x, v, gradient, xi, ahead, x_out, self.spare_v
+            )
+            if "proposes" in p.properties:
+                old = x, self.gradient, self.energy
+            if moves:
+                x, self.gradient, self.energy = self.spare_x, None, None
+            if v is not None:
+                v = self.spare_v
         return x, v
 
-    def metropolis_step(self, now: _Committed) -> tuple[np.ndarray, None]:
-        if self.gradient is None or self.energy is None:
-            energy, gradient = self.potential.batch_energy_gradient(now.x)
-            # Written to below; and the callable may use its own arrays again.
-            self.energy, self.gradient = energy.copy(), gradient.copy()
-        propose, test = self.passes
-        y = self.spare_x
-        _core.update(propose.program, now.x, None, self.gradient, self.noise.row(now.step), None, y, None)
-        energy, gradient = self.potential.batch_energy_gradient(y)
+    def _need(self, x: np.ndarray, properties: frozenset[str]) -> None:
+        """Gradient and energy at x, as far as they are read and not known."""
+        if "reads_energy" in properties:
+            if self.gradient is None or self.energy is None:
+                self.energy, self.gradient = self.potential.batch_energy_gradient(x)
+                if "proposes" in properties:
+                    self._own()  # the test writes to them
+        elif "reads_gradient" in properties and self.gradient is None:
+            self.gradient = self.potential.batch_gradient(x)
+
+    def _own(self) -> None:
+        """Copy what is known: the callable may use its own arrays again."""
+        self.gradient = None if self.gradient is None else self.gradient.copy()
+        self.energy = None if self.energy is None else self.energy.copy()
+
+    def _test(
+        self, p: _Pass, step: int, x: np.ndarray, old_x: np.ndarray, old_g: np.ndarray, old_energy: np.ndarray
+    ) -> None:
+        """Decide between the old state and the proposal x of each particle; x becomes the one that stays."""
+        assert self.gradient is not None and self.energy is not None
         _core.metropolis(
-            coefficients=test.program[0][1],
-            old_x=now.x,
-            new_g=gradient,
-            new_energy=energy,
-            uniforms=self.noise.uniforms(now.step),
-            x=y,
-            g=self.gradient,
-            energy=self.energy,
+            coefficients=self.coefficients[p.begin],
+            old_x=old_x,
+            new_g=self.gradient,
+            new_energy=self.energy,
+            uniforms=self.noise.uniforms(step * self.problem.program.parsed.uniforms_per_step + p.draw),
+            x=x,
+            g=old_g,
+            energy=old_energy,
             accepted=self.accepted,
         )
-        return y, None
+        self.gradient, self.energy = old_g, old_energy
 
-    def keep_finite(self, step: int, x: np.ndarray, v: np.ndarray | None) -> None:
+    def _keep_finite(self, step: int, x: np.ndarray, v: np.ndarray | None) -> None:
         """Particles that are not finite stay where they were before; the others go on."""
         if len(self.frozen):
-            self.restore(x, v)
+            self._restore(x, v)
         if _core.all_finite(x) and (v is None or _core.all_finite(v)):
             return
         bad = ~np.isfinite(x).all(axis=1)
@@ -141,39 +194,43 @@ class _Run:
             bad |= ~np.isfinite(v).all(axis=1)
         self.diverged[bad] = step
         self.frozen = np.flatnonzero(self.diverged >= 0)
-        self.restore(x, v)
+        self._restore(x, v)
 
-    def restore(self, x: np.ndarray, v: np.ndarray | None) -> None:
+    def _restore(self, x: np.ndarray, v: np.ndarray | None) -> None:
+        # the gradient of a frozen particle does not matter: what it leads to is undone
         if x is not self.done.x:
             x[self.frozen] = self.done.x[self.frozen]
-            self.gradient = None
         if v is not None and v is not self.done.v:
             v[self.frozen] = self.done.v[self.frozen]  # type: ignore[index]
 
 
 class _Noise:
-    """Rows of thermal noise, (n, dim) each, made for many steps at once."""
+    """Rows of thermal noise, (n, dim) each, made for many steps at once and kept between runs."""
 
-    def __init__(self, problem: Problem, n: int, dim: int, end: int) -> None:
+    def __init__(self, problem: Problem) -> None:
         self.problem = problem
+        n, dim = len(problem.streams), problem.dim
         most = max(_NOISE_BYTES // (n * dim * np.dtype(problem.dtype).itemsize), 4)
         # beginning at a multiple of 4 rows, so that no Philox block is made twice
         self.chunk = most - most % 4
-        self.limit = end * problem.program.normals_per_step + problem.program.looks_ahead
         self.memory = np.empty((self.chunk + 4, n, dim), problem.dtype)
-        self.first, self.last = 0, 0
+        self.first, self.last, self.limit = 0, 0, 0
         self.uniform_memory = np.empty((4, n, 1), problem.dtype)
         self.uniform_first = -4
 
-    def row(self, number: int) -> np.ndarray:
-        if not self.first <= number < self.last:
+    def reach(self, end: int) -> None:
+        """Rows are wanted up to step number `end`."""
+        wanted = end * self.problem.program.parsed.normals_per_step
+        self.limit = wanted + -wanted % 4
+
+    def rows(self, number: int, *, ahead: bool) -> tuple[np.ndarray, np.ndarray | None]:
+        """Row `number`, and the next one where that is wanted too; valid until the next call."""
+        if not (self.first <= number and number + ahead < self.last):
             self.first = number - number % 4
-            self.last = min(self.first + self.chunk, self.limit)
-            if self.problem.program.looks_ahead and self.last < self.limit:
-                self.last += 1  # the row that the last step of these looks at
+            self.last = min(self.first + self.chunk, self.limit) + ahead
             self._draw(self.memory[: self.last - self.first], self.first * self.memory.shape[2])
-        row: np.ndarray = self.memory[number - self.first]
-        return row
+        i = number - self.first
+        return self.memory[i], self.memory[i + 1] if ahead else None
 
     def uniforms(self, number: int) -> np.ndarray:
         if not self.uniform_first <= number < self.uniform_first + 4:
@@ -191,45 +248,3 @@ class _Noise:
             tag=_core.TAGS["metropolis" if uniform else "thermal"],
             start=start,
         )
-
-
-def _passes(problem: Problem, n: int, dim: int) -> list[_Pass]:
-    """The program, gathered as Block::gather_passes (cpp/kernels/block.hpp) does."""
-
-    def whole(coefficient: np.ndarray) -> np.ndarray:
-        return coefficient if coefficient.size == 1 else np.ascontiguousarray(np.broadcast_to(coefficient, (n, dim)))
-
-    passes: list[_Pass] = []
-    for instruction in problem.program.instructions:
-        one = _one(instruction, tuple(map(whole, instruction.coefficients)))
-        last = passes[-1] if passes else None
-        joins = (
-            last is not None
-            and instruction.letter in "ABO"
-            and last.program[0][0] in "ABO"
-            and not (one.draws and last.draws)
-            and not (one.kicks and last.moves)
-        )
-        if joins:
-            assert last is not None
-            passes[-1] = _Pass(
-                last.program + one.program,
-                one.draw if one.draws else last.draw,
-                last.draws or one.draws,
-                last.moves or one.moves,
-                last.kicks or one.kicks,
-            )
-        else:
-            passes.append(one)
-    return passes
-
-
-def _one(instruction: Instruction, coefficients: tuple[np.ndarray, ...]) -> _Pass:
-    letter = instruction.letter
-    return _Pass(
-        [(letter, coefficients)],
-        instruction.draw,
-        draws=letter in "OELP",
-        moves=letter in "AELP",
-        kicks=letter in "BELP",
-    )

@@ -1,68 +1,77 @@
-"""The compiled kernels: built-in potentials, and functions of other compiled code."""
+"""The compiled step loop: built-in potentials, and functions of other compiled code."""
 
 from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from .. import _core
 from ..potentials.compiled import CompiledPotential
-from .problem import Frames, Problem, State
+from .problem import Problem, Recording, State
+
+# Shorter stretches run on one thread: on a busy machine the others may be scheduled only milliseconds later.
+_SERIAL_SECONDS = 1e-3
 
 
-def advance(problem: Problem, state: State, n_steps: int, frames: Frames | None, threads: int) -> State:
-    """The state `n_steps` later; frames that fall among these steps are stored.
-
-    Raises KeyboardInterrupt (or what a signal handler raises), and then has changed nothing but frames that belong to
-    steps after ``state.step``.
-    """
+def prepare(problem: Problem, threads: int) -> CppRunner:
+    """A runner for a potential that the C++ code has, or whose functions it calls by address."""
     potential = problem.potential
     assert isinstance(potential, CompiledPotential)
-    return run(problem, state, n_steps, frames, threads, potential.kind, potential.addresses(problem.dtype))
+    return CppRunner(problem, threads, potential.kind, potential.addresses(problem.dtype))
 
 
-def run(
-    problem: Problem,
-    state: State,
-    n_steps: int,
-    frames: Frames | None,
-    threads: int,
-    kind: str,
-    functions: dict[str, int],
-) -> State:
-    """The same for the C++ potential called `kind`, whose functions are at these addresses."""
-    end = state.step + n_steps
-    next_frame, stride, frame_positions, frame_velocities = 0, 0, None, None
-    if frames is not None:
-        begin, stop = frames.until(state.step), frames.until(end)
-        if stop > begin:
-            next_frame, stride = frames.first + begin * frames.stride, frames.stride
-            frame_positions = frames.positions[begin:stop]
-            frame_velocities = None if frames.velocities is None else frames.velocities[begin:stop]
-    positions = np.empty_like(state.positions)
-    velocities = None if state.velocities is None else np.empty_like(state.velocities)
-    accepted, diverged = state.accepted.copy(), state.diverged.copy()
-    _core.run(
-        kind=kind,
-        functions=functions,
-        parameters=problem.parameters,
-        program=list(problem.program.instructions),
-        normals_per_step=problem.program.normals_per_step,
-        uniforms_per_step=problem.program.uniforms_per_step,
-        looks_ahead=problem.program.looks_ahead,
-        seed=problem.seed,
-        streams=problem.streams,
-        positions_in=state.positions,
-        velocities_in=state.velocities,
-        positions_out=positions,
-        velocities_out=velocities,
-        first_step=state.step,
-        n_steps=n_steps,
-        next_frame=next_frame,
-        stride=stride,
-        frame_positions=frame_positions,
-        frame_velocities=frame_velocities,
-        accepted=accepted,
-        diverged=diverged,
-        threads=threads,
-    )
-    return State(end, positions, velocities, accepted, diverged)
+class CppRunner:
+    """The step loop in C++.
+
+    Parameters
+    ----------
+    problem : Problem
+    threads : int
+    kind : str
+        Name of the potential in C++.
+    functions : dict
+        Addresses of its functions, if it is one that is called by address.
+    keep : object
+        What owns the machine code at these addresses.
+    """
+
+    def __init__(self, problem: Problem, threads: int, kind: str, functions: dict[str, int], keep: Any = None) -> None:
+        runner = _core.DoubleRunner if problem.dtype is np.float64 else _core.SingleRunner
+        self._runner = runner(
+            kind=kind,
+            functions=functions,
+            dim=problem.dim,
+            parameters=problem.parameters,
+            parsed=problem.program.parsed,
+            coefficients=problem.program.coefficients,
+            seed=problem.seed,
+            streams=problem.streams,
+        )
+        self._threads = threads
+        self._seconds_per_step = 0.0
+        self._stages = problem.stages
+        self._keep = keep
+        self._stopped_at: State | None = None
+
+    def advance(self, state: State, n_steps: int, recordings: Sequence[Recording] = ()) -> State:
+        """See :class:`langevin_fast.backends.problem.Runner`."""
+        serial = n_steps * self._seconds_per_step < _SERIAL_SECONDS
+        started = time.perf_counter()
+        arrays = self._runner.advance(
+            state.step,
+            n_steps,
+            state.positions,
+            state.velocities,
+            state.accepted,
+            state.diverged,
+            None if self._stages is None else self._stages.rows(state.step, n_steps),
+            recordings,
+            state is self._stopped_at,
+            1 if serial else self._threads,
+        )
+        self._seconds_per_step = (time.perf_counter() - started) / n_steps
+        self._stopped_at = State(state.step + n_steps, *arrays)
+        return self._stopped_at

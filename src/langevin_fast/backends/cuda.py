@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
-from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from ..errors import BackendUnavailableError
 from ..potentials.compiled import CompiledPotential
-from .problem import Frames, Problem, State
+from .problem import Problem, Recording, State
 
 _THREADS_PER_BLOCK = 128
-# Frames are collected on the GPU up to about this many bytes, then fetched.
-_FRAME_BYTES = 2**28
+# States are collected on the GPU up to about this many bytes, then fetched.
+_RECORDING_BYTES = 2**28
 
 
 def check_available() -> None:
@@ -37,94 +37,126 @@ def check_available() -> None:
         )
 
 
-def advance(problem: Problem, state: State, n_steps: int, frames: Frames | None, threads: int) -> State:
-    """As :func:`langevin_fast.backends.cpp.advance`; the first call for a potential and a scheme compiles."""
-    checked = bool((state.diverged >= 0).any())
-    result = _advance(problem, state, n_steps, frames, checked)
-    if result is None:  # the same again, to see which particle was not finite since which step
-        result = _advance(problem, state, n_steps, frames, True)
-        assert result is not None
-    return result
+def prepare(problem: Problem, threads: int) -> CudaRunner:
+    """A runner; the first steps for a potential and a scheme compile."""
+    return CudaRunner(problem)
 
 
-class _Constant(NamedTuple):
-    """What stays on the GPU between calls."""
+class CudaRunner:
+    """Launches the kernel of one problem.
 
-    streams: Any
-    parameters: Any
-    coefficients: list[Any]
+    Parameters
+    ----------
+    problem : Problem
+        Its potentials have `functions`.
+    """
 
+    def __init__(self, problem: Problem) -> None:
+        from numba import cuda
 
-_constant: WeakKeyDictionary[Problem, _Constant] = WeakKeyDictionary()
-
-
-def _constant_of(problem: Problem) -> _Constant:
-    from numba import cuda
-
-    if problem not in _constant:
+        self.problem = problem
+        potential = problem.potential
+        assert isinstance(potential, CompiledPotential)
+        self.functions = potential.functions
         # Numba has no arrays of no elements
-        parameters = problem.parameters if len(problem.parameters) else np.zeros(1, problem.dtype)
-        _constant[problem] = _Constant(
-            cuda.to_device(problem.streams),
-            cuda.to_device(np.ascontiguousarray(parameters)),
-            [cuda.to_device(np.ascontiguousarray(k)) for i in problem.program.instructions for k in i.coefficients],
-        )
-    return _constant[problem]
+        parameters = problem.parameters if problem.parameters.size else np.zeros((1, 1), problem.dtype)
+        self.parameters = cuda.to_device(np.ascontiguousarray(parameters))
+        self.coefficients = [cuda.to_device(k) for group in problem.program.coefficients for k in group]
+        self.streams = cuda.to_device(problem.streams)
+        self._kept: tuple[State | None, list[Any]] = None, []  # a state, and its arrays on the GPU
+
+    def advance(self, state: State, n_steps: int, recordings: Sequence[Recording] = ()) -> State:
+        """See :class:`langevin_fast.backends.problem.Runner`."""
+        checked = bool((state.diverged >= 0).any())
+        result = self._advance(state, n_steps, recordings, checked=checked)
+        if result is None:  # the same again, to see which particle was not finite since which step
+            result = self._advance(state, n_steps, recordings, checked=True)
+            assert result is not None
+        return result
+
+    def _advance(self, state: State, n_steps: int, recordings: Sequence[Recording], *, checked: bool) -> State | None:
+        """The state `n_steps` later, or None if a particle is not finite and was not looked at after every step."""
+        from numba import cuda
+
+        from ..gpu.kernel import Layout, kernel, launching
+
+        problem = self.problem
+        n, dim = state.positions.shape
+        layout = Layout.of(problem.program, dim, problem.dtype, checked=checked)
+        run = kernel(self.functions, layout)
+        kinds = [state.positions] if state.velocities is None else [state.positions, state.velocities]
+        (kept_for, kept), self._kept = self._kept, (None, [])  # launches overwrite it
+        inside = kept if kept_for is state else [cuda.to_device(array) for array in kinds]
+        outside = [cuda.device_array_like(array) for array in inside]
+        accepted, diverged = cuda.to_device(state.accepted), cuda.to_device(state.diverged)
+        not_finite = cuda.to_device(np.zeros(1, np.int32))
+        keys = np.uint64(problem.seed & 0xFFFFFFFF), np.uint64(problem.seed >> 32)
+        n_threads = min(_THREADS_PER_BLOCK, n)
+
+        step, end = state.step, state.step + n_steps
+        while step < end:
+            until, row = self._one_row(step, end)
+            begin, stop, next_frame, until = _looks_ahead(
+                recordings, step, until, n * dim * len(kinds) * problem.dtype().itemsize
+            )
+            shape = (max(stop - begin, 1), n, dim)
+            stored = [cuda.device_array(shape, problem.dtype) for _ in kinds]
+            moves = [array for pair in zip(inside, outside, strict=True) for array in pair]
+            with launching():
+                run[-(-n // n_threads), n_threads](
+                    *moves, *stored, self.streams, self.parameters, accepted, diverged, not_finite, *keys,
+                    step, until - step, next_frame, recordings[0].every if recordings else 0, row, *self.coefficients,
+                )  # fmt: skip
+            if stop > begin:
+                recordings[0].positions[begin:stop] = stored[0].copy_to_host()
+                if recordings[0].velocities is not None:
+                    recordings[0].velocities[begin:stop] = stored[1].copy_to_host()
+            _store(recordings[1:], step, until, outside)
+            inside, outside, step = outside, inside, until
+        if not checked and not_finite.copy_to_host()[0]:
+            return None
+        final = [array.copy_to_host() for array in inside]
+        velocities = final[1] if len(final) > 1 else None
+        result = State(end, final[0], velocities, accepted.copy_to_host(), diverged.copy_to_host())
+        self._kept = result, inside
+        return result
+
+    def _one_row(self, step: int, end: int) -> tuple[int, int]:
+        """Where the row of the schedule changes next, and which one it is until there."""
+        if self.problem.stages is None:
+            return end, 0
+        rows = self.problem.stages.rows(step, end - step)
+        changes = np.flatnonzero(rows != rows[0])
+        return (step + int(changes[0]) if len(changes) else end), int(rows[0])
 
 
-def _advance(problem: Problem, state: State, n_steps: int, frames: Frames | None, checked: bool) -> State | None:
-    """The state `n_steps` later, or None if a particle is not finite and was not looked at after every step."""
-    from numba import cuda
+def _looks_ahead(
+    recordings: Sequence[Recording], step: int, end: int, bytes_per_look: int
+) -> tuple[int, int, int, int]:
+    """The looks [begin, stop) that the next launch stores, the step of the first (-1: none), and where it ends.
 
-    from ..gpu.kernel import Layout, kernel, launching
-
-    assert isinstance(problem.potential, CompiledPotential)
-    n, dim = state.positions.shape
-    layout = Layout.of(problem.program, dim, problem.dtype, checked=checked)
-    run = kernel(problem.potential.functions, layout)
-    constant = _constant_of(problem)
-    kinds = [state.positions] if state.velocities is None else [state.positions, state.velocities]
-    inside = [cuda.to_device(array) for array in kinds]
-    outside = [cuda.device_array_like(array) for array in inside]
-    accepted, diverged = cuda.to_device(state.accepted), cuda.to_device(state.diverged)
-    not_finite = cuda.to_device(np.zeros(1, np.int32))
-    keys = np.uint64(problem.seed & 0xFFFFFFFF), np.uint64(problem.seed >> 32)
-    n_threads = min(_THREADS_PER_BLOCK, n)
-
-    step, end = state.step, state.step + n_steps
-    while step < end:
-        begin, stop, next_frame, until = _frames_ahead(
-            frames, step, end, n * dim * len(kinds) * problem.dtype().itemsize
-        )
-        shape = (max(stop - begin, 1), n, dim)
-        stored = [cuda.device_array(shape, problem.dtype) for _ in kinds]
-        moves = [array for pair in zip(inside, outside, strict=True) for array in pair]
-        with launching():
-            run[-(-n // n_threads), n_threads](
-                *moves, *stored, constant.streams, constant.parameters, accepted, diverged, not_finite, *keys,
-                step, until - step, next_frame, 0 if frames is None else frames.stride, *constant.coefficients,
-            )  # fmt: skip
-        if stop > begin:
-            assert frames is not None
-            frames.positions[begin:stop] = stored[0].copy_to_host()
-            if frames.velocities is not None:
-                frames.velocities[begin:stop] = stored[1].copy_to_host()
-        inside, outside, step = outside, inside, until
-    if not checked and not_finite.copy_to_host()[0]:
-        return None
-    final = [array.copy_to_host() for array in inside]
-    return State(end, final[0], final[1] if len(final) > 1 else None, accepted.copy_to_host(), diverged.copy_to_host())
-
-
-def _frames_ahead(frames: Frames | None, step: int, end: int, bytes_per_frame: int) -> tuple[int, int, int, int]:
-    """The frames [begin, stop) that the next launch stores, the step of the first (-1: none), and where it ends."""
-    if frames is None:
+    The kernel stores for the first recording. The others have what they look at at the end of a launch.
+    """
+    for other in recordings[1:]:
+        if other.until(end) > other.until(step):
+            end = other.first + other.until(step) * other.every
+    if not recordings:
         return 0, 0, -1, end
-    begin, stop = frames.until(step), frames.until(end)
+    first = recordings[0]
+    begin, stop = first.until(step), first.until(end)
     if stop == begin:
         return begin, begin, -1, end
-    most = max(_FRAME_BYTES // bytes_per_frame, 1)
+    most = max(_RECORDING_BYTES // bytes_per_look, 1)
     if stop - begin > most:
         stop = begin + most
-        end = frames.first + (stop - 1) * frames.stride
-    return begin, stop, frames.first + begin * frames.stride, end
+        end = first.first + (stop - 1) * first.every
+    return begin, stop, first.first + begin * first.every, end
+
+
+def _store(recordings: Sequence[Recording], step: int, until: int, state: list[Any]) -> None:
+    for recording in recordings:
+        looks = recording.until(until)
+        if looks > recording.until(step):
+            recording.positions[looks - 1] = state[0].copy_to_host()
+            if recording.velocities is not None:
+                recording.velocities[looks - 1] = state[1].copy_to_host()

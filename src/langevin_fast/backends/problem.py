@@ -1,9 +1,10 @@
-"""A frozen description of a simulation, and the state that moves through it."""
+"""A frozen description of a simulation, the state that moves through it, and what a backend makes of both."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -11,16 +12,54 @@ from ..potentials.base import Potential
 from ..schemes import Program
 
 
+@dataclass(frozen=True)
+class Stages:
+    """Which row of a schedule each step uses: one row after the other, `n_steps` steps each, then the last one."""
+
+    n_steps: int
+    n_rows: int
+
+    def rows(self, first_step: int, n: int) -> np.ndarray:
+        """The rows of steps `first_step` to ``first_step + n - 1``, int32."""
+        return np.minimum(np.arange(first_step, first_step + n) // self.n_steps, self.n_rows - 1).astype(np.int32)
+
+
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Everything that does not change while steps are made; arrays are in the run's precision."""
+    """Everything that does not change while steps are made; arrays are in the run's precision.
 
-    potential: Potential
+    Attributes
+    ----------
+    potentials : tuple of Potential
+        One, or one for each row of a schedule; then all of the same kind.
+    parameters : (rows, p) array
+        Those of the potentials.
+    program : Program
+        Its coefficients have one row, or as many.
+    stages : Stages or None
+        Which row a step uses; None: the only one.
+    dtype : type
+    seed : int
+    streams : (n,) array of uint64
+    """
+
+    potentials: tuple[Potential, ...]
     parameters: np.ndarray
     program: Program
+    stages: Stages | None
     dtype: Any
     seed: int
-    streams: np.ndarray  # (n,), uint64
+    streams: np.ndarray
+
+    @property
+    def potential(self) -> Potential:
+        """The first, which stands for all."""
+        return self.potentials[0]
+
+    @property
+    def dim(self) -> int:
+        """Number of components."""
+        return self.potential.dim
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +91,34 @@ class State:
             if array is not None:
                 array.flags.writeable = False
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__post_init__()  # unpickled and copied arrays could be written to
+
+    def __repr__(self) -> str:
+        n, dim = self.positions.shape
+        return f"<State after step {self.step}: {n} particles in {dim} dimensions>"
+
+
+class Recording(NamedTuple):
+    """Arrays that take the states after steps first, first + every, ...: which these are is decided here alone.
+
+    Attributes
+    ----------
+    first, every : int
+    positions : (looks, n, dim) array
+    velocities : (looks, n, dim) array or None
+    """
+
+    first: int
+    every: int
+    positions: np.ndarray
+    velocities: np.ndarray | None
+
+    def until(self, step: int) -> int:
+        """How many of these states there are once `step` steps are made."""
+        return min(max((step - self.first) // self.every + 1, 0), len(self.positions))
+
 
 class StoppedError(Exception):
     """A backend was stopped by an error of the user's, between the steps.
@@ -70,18 +137,16 @@ class StoppedError(Exception):
         super().__init__(state, error)
 
 
-@dataclass(frozen=True, eq=False)
-class Frames:
-    """Arrays that take the frames of a run, and which steps they are.
+class Runner(Protocol):
+    """Makes the steps of one problem.
 
-    Frame i is the state after step ``first + i * stride``.
+    It keeps what is prepared once (compiled functions, device arrays, noise) and what is known at the state where it
+    stopped (the gradient); its results never depend on what it keeps.
     """
 
-    first: int
-    stride: int
-    positions: np.ndarray  # (n_frames, n, dim)
-    velocities: np.ndarray | None
+    def advance(self, state: State, n_steps: int, recordings: Sequence[Recording] = ()) -> State:
+        """The state `n_steps` later, >= 1; states that are to be recorded among these steps are.
 
-    def until(self, step: int) -> int:
-        """How many frames are complete once `step` steps are made."""
-        return int(np.clip((step - self.first) // self.stride + 1, 0, len(self.positions)))
+        Raises KeyboardInterrupt (or what a signal handler raises), and then has changed nothing but recordings of steps
+        after ``state.step``; or StoppedError, with the state at which it stopped.
+        """

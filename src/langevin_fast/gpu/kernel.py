@@ -15,7 +15,7 @@ from numba.cuda import config
 
 from .. import _core
 from ..functions import Functions
-from ..schemes import Program
+from ..schemes import OPERATIONS, Program
 from .device_functions import Noise, device, elementary, of_user
 
 # Up to here loops over components are written out, so that the state stays in registers.
@@ -27,15 +27,22 @@ class Layout(NamedTuple):
 
     Attributes
     ----------
-    program : tuple of (letter, draw, shapes)
-        Of each instruction; `shapes` says of each coefficient whether it has a value per particle and per component.
+    letters : str
+        The program.
+    draws : tuple of int
+        Which of the step's vectors of normals, or uniforms, each operation uses.
+    shapes : tuple of tuple of (bool, bool, bool)
+        Of each operation, whether its coefficients have a value per row of a schedule, per particle, per component.
     checked : bool
         Whether a particle is stopped at the step after which it is not finite.
     """
 
-    program: tuple[tuple[str, int, tuple[tuple[bool, bool], ...]], ...]
+    letters: str
+    draws: tuple[int, ...]
+    shapes: tuple[tuple[tuple[bool, bool, bool], ...], ...]
     normals_per_step: int
-    looks_ahead: bool
+    uniforms_per_step: int
+    properties: frozenset[str]
     dim: int
     single: bool
     checked: bool
@@ -43,23 +50,36 @@ class Layout(NamedTuple):
     @classmethod
     def of(cls, program: Program, dim: int, dtype: Any, *, checked: bool) -> Layout:
         """The layout for a program with its coefficients."""
-        instructions = tuple(
-            (i.letter, i.draw, tuple((k.shape[0] > 1, k.shape[1] > 1) for k in i.coefficients))
-            for i in program.instructions
+        shapes = tuple(
+            tuple((k.shape[0] > 1, k.shape[1] > 1, k.shape[2] > 1) for k in group) for group in program.coefficients
         )
+        parsed = program.parsed
         return cls(
-            instructions, program.normals_per_step, program.looks_ahead, dim, np.dtype(dtype) == np.float32, checked
+            program.letters,
+            tuple(parsed.draws),
+            shapes,
+            parsed.normals_per_step,
+            parsed.uniforms_per_step,
+            program.properties,
+            dim,
+            np.dtype(dtype) == np.float32,
+            checked,
         )
 
     @property
     def has_velocities(self) -> bool:
         """Whether the state has them."""
-        return any(letter in "ABO" for letter, _, _ in self.program)
+        return "uses_velocities" in self.properties
 
     @property
     def metropolised(self) -> bool:
         """Whether proposals are tested."""
-        return any(letter == "M" for letter, _, _ in self.program)
+        return "tests" in self.properties
+
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether normals of the next step are used."""
+        return "looks_ahead" in self.properties
 
 
 @lru_cache(maxsize=256)
@@ -145,6 +165,22 @@ def without_contraction() -> Iterator[None]:
             nvvm.compile_ir = original
 
 
+# What each operation does with component {{c}}; its coefficients by name, its normals as xi (and xi_ahead, xi where it
+# looks ahead). The same arithmetic as in cpp/schemes/operations.hpp.
+_LINES = {
+    "drift": ("x[{c}] = x[{c}] + {time} * v[{c}]",),
+    "kick": ("v[{c}] = v[{c}] - {time_over_mass} * g[{c}]",),
+    "ornstein_uhlenbeck": ("v[{c}] = {decay} * v[{c}] + {noise} * xi",),
+    "euler_maruyama": ("x[{c}] = (x[{c}] + {noise} * xi) - {mobility} * g[{c}]",),
+    "tamed_euler": (
+        "d = {mobility} * g[{c}]",
+        "x[{c}] = (x[{c}] + {noise} * xi) - d / (one + (-d if d < zero else d))",
+    ),
+    "leimkuhler_matthews": ("x[{c}] = (x[{c}] + {noise} * (xi_ahead[{c}] + xi)) - {mobility} * g[{c}]",),
+    "propose": ("x[{c}] = (x[{c}] + {noise} * xi) - {mobility} * g[{c}]",),
+}
+
+
 # --- the source -------------------------------------------------------------------------------------------------------
 
 
@@ -152,9 +188,9 @@ def source(layout: Layout) -> str:
     """Python code of the kernel.
 
     Its arguments: the state before and after (x_in, x_out, and v_in, v_out where there are velocities), frames_x and
-    frames_v, streams, parameters, accepted, diverged, a flag that is set if a particle is not finite at the end, the
-    halves of the seed, first_step, n_steps, next_frame, stride (0: no frames), then the coefficients in order, each
-    (1 or n, 1 or dim).
+    frames_v, streams, parameters (rows, p), accepted, diverged, a flag that is set if a particle is not finite at the
+    end, the halves of the seed, first_step, n_steps, next_frame, stride (0: no frames), the row of the schedule, then
+    the coefficients in order, each (1 or rows, 1 or n, 1 or dim).
     """
     return _Source(layout).text()
 
@@ -191,9 +227,9 @@ class _Source:
         layout = self.layout
         state = ("x", "v") if layout.has_velocities else ("x",)
         names = [f"{s}_{which}" for s in state for which in ("in", "out")] + [f"frames_{s}" for s in state]
-        names += ["streams", "p", "accepted", "diverged", "not_finite", "key0", "key1"]
-        names += ["first_step", "n_steps", "next_frame", "stride"]
-        names += [f"k{i}_{j}" for i, (_, _, shapes) in enumerate(layout.program) for j in range(len(shapes))]
+        names += ["streams", "parameters", "accepted", "diverged", "not_finite", "key0", "key1"]
+        names += ["first_step", "n_steps", "next_frame", "stride", "row_now"]
+        names += [f"k{i}_{j}" for i, shapes in enumerate(layout.shapes) for j in range(len(shapes))]
         with self.block(f"def kernel({', '.join(names)}):"):
             self.write("i = cuda.grid(1)")
             with self.block("if i >= x_in.shape[0]:"):
@@ -218,20 +254,21 @@ class _Source:
         arrays += [f"last_{s}" for s in state] if layout.checked else []
         self.write(*(f"{array} = cuda.local.array(dim, real)" for array in arrays))
         self.each_component(*(f"{s}[{{c}}] = {s}_in[i, {{c}}]" for s in state))
-        for i, (_, _, shapes) in enumerate(layout.program):
-            for j, (per_particle, per_component) in enumerate(shapes):
-                row = "i" if per_particle else "0"
+        self.write("p = parameters[row_now]")
+        for i, shapes in enumerate(layout.shapes):
+            for j, (per_row, per_particle, per_component) in enumerate(shapes):
+                place = f"{'row_now' if per_row else '0'}, {'i' if per_particle else '0'}"
                 if per_component:
                     self.write(f"c{i}_{j} = cuda.local.array(dim, real)")
-                    self.each_component(f"c{i}_{j}[{{c}}] = k{i}_{j}[{row}, {{c}}]")
+                    self.each_component(f"c{i}_{j}[{{c}}] = k{i}_{j}[{place}, {{c}}]")
                 else:
-                    self.write(f"c{i}_{j} = k{i}_{j}[{row}, 0]")
+                    self.write(f"c{i}_{j} = k{i}_{j}[{place}, 0]")
         self.write("stream = streams[i]", "low, high = stream & u64(0xFFFFFFFF), stream >> u64(32)")
+        self.write(f"test_high = high | u64({self.tag('metropolis')})", f"high = high | u64({self.tag('thermal')})")
         # No block has this number: the first draw makes one.
         self.write("block = u64(0xFFFFFFFFFFFFFFFF)", f"{self.words_of('z')} = {', '.join(['zero'] * self.words)}")
         if layout.metropolised:
-            tag = _core.TAGS["metropolis"] << 24
-            self.write(f"test_high = high | u64({tag})", "test_block = u64(0xFFFFFFFFFFFFFFFF)")
+            self.write("test_block = u64(0xFFFFFFFFFFFFFFFF)")
             self.write(f"{self.words_of('w')} = {', '.join(['zero'] * self.words)}", "n_accepted = 0")
         self.write("step, frame = first_step, 0")
         if layout.checked:
@@ -243,11 +280,16 @@ class _Source:
         if self.gradient_is_current:
             self.compute_gradient()
 
+    def tag(self, name: str) -> int:
+        """The tag of a stream, at its place in the counter."""
+        return _core.TAGS[name] + (_core.SINGLE_PRECISION_TAG if self.layout.single else 0) << 24
+
     def survives_a_step(self) -> bool:
         """Whether the gradient at the end of a step is the one that the next one begins with."""
-        kicks = [i for i, (letter, _, _) in enumerate(self.layout.program) if letter in "BEL"]
-        moves = [i for i, (letter, _, _) in enumerate(self.layout.program) if letter in "AEL"]
-        return max(kicks) > max(moves)
+        last = dict.fromkeys(("reads_gradient", "moves"), -1)
+        for i, letter in enumerate(self.layout.letters):
+            last |= {name: i for name in last if name in OPERATIONS[letter].properties}
+        return last["reads_gradient"] > last["moves"]
 
     def compute_gradient(self) -> None:
         self.write("energy = energy_gradient(x, g, p)" if self.layout.metropolised else "gradient(x, g, p)")
@@ -277,55 +319,50 @@ class _Source:
     def step(self) -> None:
         layout = self.layout
         current = self.gradient_is_current
-        for i, (letter, draw, shapes) in enumerate(layout.program):
-            k = [f"c{i}_{j}[{{c}}]" if shapes[j][1] else f"c{i}_{j}" for j in range(len(shapes))]
-            if letter in "BEL" and not current:
+        for i, letter in enumerate(layout.letters):
+            operation = OPERATIONS[letter]
+            is_ = operation.properties
+            k = {
+                name: f"c{i}_{j}[{{c}}]" if layout.shapes[i][j][2] else f"c{i}_{j}"
+                for j, name in enumerate(operation.coefficients)
+            }
+            if "reads_gradient" in is_ and not current:
                 self.compute_gradient()
                 current = True
-            row = f"(u64(step) * u64({layout.normals_per_step}) + u64({draw})) * u64(dim)"
-            if letter == "A":
-                self.each_component(f"x[{{c}}] = x[{{c}}] + {k[0]} * v[{{c}}]")
-                current = False
-            elif letter == "B":
-                self.each_component(f"v[{{c}}] = v[{{c}}] - {k[0]} * g[{{c}}]")
-            elif letter == "O":
-                self.draw(row, f"v[{{c}}] = {k[0]} * v[{{c}}] + {k[1]} * xi")
-            elif letter == "E":
-                self.draw(row, f"x[{{c}}] = (x[{{c}}] + {k[1]} * xi) - {k[0]} * g[{{c}}]")
-                current = False
-            elif letter == "L":
-                self.draw(
-                    f"{row} + u64(dim)",
-                    f"x[{{c}}] = (x[{{c}}] + {k[1]} * (xi_ahead[{{c}}] + xi)) - {k[0]} * g[{{c}}]",
-                    "xi_ahead[{c}] = xi",
-                )
-                current = False
-            elif letter == "P":
-                self.propose(row, k)
-            elif letter == "M":
-                self.test(k)
+            if "tests" in is_:
+                self.test(k, layout.draws[i])
+                continue
+            before, after = [], []
+            if "proposes" in is_:
+                self.write("old_energy, forward = energy, zero")
+                before = ["old_x[{c}], old_g[{c}] = x[{c}], g[{c}]"]
+                after = [
+                    f"d = (x[{{c}}] - old_x[{{c}}]) + {k['mobility']} * old_g[{{c}}]",
+                    "forward = forward + d * d",
+                ]
+            lines = [*before, *(line.format(**k, c="{c}") for line in _LINES[operation.name]), *after]
+            if "draws_normals" in is_:
+                row = f"(u64(step) * u64({layout.normals_per_step}) + u64({layout.draws[i]})) * u64(dim)"
+                if "looks_ahead" in is_:
+                    self.draw(f"{row} + u64({layout.normals_per_step}) * u64(dim)", *lines, "xi_ahead[{c}] = xi")
+                else:
+                    self.draw(row, *lines)
             else:
-                raise ValueError(f"the kernel does not know the operation {letter!r}")
+                self.each_component(*lines)
+            current = current and "moves" not in is_
 
-    def propose(self, row: str, k: list[str]) -> None:
-        self.write("old_energy, forward = energy, zero")
-        self.draw(
-            row,
-            "old_x[{c}], old_g[{c}] = x[{c}], g[{c}]",
-            f"x[{{c}}] = (x[{{c}}] + {k[1]} * xi) - {k[0]} * g[{{c}}]",
-            f"d = (x[{{c}}] - old_x[{{c}}]) + {k[0]} * old_g[{{c}}]",
-            "forward = forward + d * d",
-        )
-        self.compute_gradient()
-
-    def test(self, k: list[str]) -> None:
+    def test(self, k: dict[str, str], draw: int) -> None:
         self.write("backward = zero")
         self.each_component(
-            f"d = (old_x[{{c}}] - x[{{c}}]) + {k[2]} * g[{{c}}]",
+            f"d = (old_x[{{c}}] - x[{{c}}]) + {k['mobility']} * g[{{c}}]",
             "backward = backward + d * d",
         )
         # inverse_kT, then drag / (4 kT h): neither has a value per component
-        self.write(f"ratio = -((energy - old_energy) * {k[0]}) - {k[1]} * (backward - forward)", "number = u64(step)")
+        self.write(
+            f"ratio = -((energy - old_energy) * {k['inverse_kT']}) - {k['quarter_drag_over_kTh']} * "
+            "(backward - forward)",
+            f"number = u64(step) * u64({self.layout.uniforms_per_step}) + u64({draw})",
+        )
         self.write(*self.pick("test_block", "w", "uniforms", "test_high", "uniform"))
         # Both comparisons are false for NaN; an energy of -inf makes the ratio +inf.
         with self.block("if log(uniform) < ratio and ratio < infinity:"):

@@ -57,6 +57,11 @@ class Potential:
         """Where particles start when no `initial` is given, shape (dim,) (read-only)."""
         return self._default_start
 
+    @property
+    def largest_curvature(self) -> float | None:
+        """The largest second derivative of U in any direction, where it is the same everywhere; else None."""
+        return None
+
     def energy(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
         """Return U(x), in single precision for a float32 array and in double precision for everything else.
 

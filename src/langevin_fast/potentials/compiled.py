@@ -118,9 +118,12 @@ def inverse_covariance(name: str, covariance: FloatArray) -> tuple[FloatArray, f
     from .. import _core
 
     try:
-        inverse, log_determinant = _core.spd_inverse(covariance)
+        inverse, diagonal = _core.spd_inverse(covariance)
     except ValueError as error:
         raise ValueError(
             f"{name} must be positive definite (every eigenvalue > 0), got {checks.shorten(covariance)}"
         ) from error
+    log_determinant = 0.0
+    for logarithm in _core.log(diagonal).tolist():
+        log_determinant += 2.0 * logarithm
     return inverse, log_determinant

@@ -82,3 +82,8 @@ class Gaussian(CompiledPotential):
             default_start=mu,
             arguments={"mean": mu, "covariance": sigma},
         )
+
+    @property
+    def largest_curvature(self) -> float:
+        """The inverse of the smallest eigenvalue of the covariance."""
+        return float(1.0 / np.linalg.eigvalsh(self.covariance)[0])

@@ -73,3 +73,8 @@ class Harmonic(CompiledPotential):
             default_start=c,
             arguments={"stiffness": k, "center": c},
         )
+
+    @property
+    def largest_curvature(self) -> float:
+        """The largest stiffness."""
+        return float(self.stiffness.max())

@@ -125,29 +125,27 @@ def annealed_langevin(
         raise ValueError(f"initial must have the shape (n_particles, dim); got {x.shape}")
     potentials = _potentials(score, levels, x.shape[1])
     step_sizes = h * (levels / levels[-1]) ** 2
-    seed = checks.seed(seed)
-    simulation: Simulation | None = None
-    try:
-        for i, (potential, size) in enumerate(zip(potentials, step_sizes.tolist(), strict=True)):
-            simulation = Simulation(
-                potential,
-                ULA(size),
-                initial=x,
-                seed=seed,
-                first_step=i * n_steps,
-                precision=precision,
-                backend=backend,
-                threads=threads,
-                on_divergence=on_divergence,
-            )
-            simulation.run(n_steps)
-            x = simulation.positions
-        if denoise:
-            x = x - levels[-1] ** 2 * potentials[-1].gradient(x)
-    except BaseException as error:
-        error.positions = np.array(x if simulation is None else simulation.positions)  # type: ignore[attr-defined]
-        raise
-    return Annealed(np.array(x), levels, step_sizes, seed)
+    simulation = Simulation.in_stages(
+        potentials,
+        [ULA(size) for size in step_sizes.tolist()],
+        n_steps,
+        initial=x,
+        velocities=None,
+        n_particles=None,
+        mass=1.0,
+        seed=seed,
+        backend=backend,
+        precision=precision,
+        threads=threads,
+        streams=None,
+        first_step=0,
+        on_divergence=on_divergence,
+    )
+    simulation.run(n_steps * len(levels))
+    x = simulation.positions
+    if denoise:
+        x = x - levels[-1] ** 2 * potentials[-1].gradient(x)
+    return Annealed(np.array(x), levels, step_sizes, simulation.seed)
 
 
 def _potentials(score: Any, levels: np.ndarray, dim: int) -> list[Potential]:

@@ -1,0 +1,155 @@
+// The step loop of one problem.
+#include "../kernels/runner.hpp"
+#include "arrays.hpp"
+
+namespace lf::bindings {
+
+namespace {
+
+// Keeps the arrays that a runner reads.
+template <class Real>
+class BoundRunner {
+ public:
+  // `coefficients`: for each operation its arrays of shape (rows or 1, n or 1, dim or 1).
+  BoundRunner(const std::string& kind, const Addresses& functions, int dim, const Array<Real>& parameters,
+              const Parsed& parsed, const py::sequence& coefficients, uint64_t seed, const Array<uint64_t>& streams)
+      : parameters_(parameters), streams_(streams) {
+    if (parameters.ndim() != 2) throw py::value_error("parameters must have the shape (rows, parameters)");
+    if (streams.ndim() != 1) throw py::value_error("streams must have the shape (n,)");
+    rows_ = parameters.shape(0);
+    Problem<Real> problem{};
+    problem.potential = potential_number(kind);
+    problem.external = external<Real>(functions);
+    problem.parameters = parameters.data();
+    problem.parameter_row_stride = rows_ > 1 ? parameters.shape(1) : 0;
+    problem.dim = dim;
+    problem.n_particles = streams.shape(0);
+    problem.seed = seed;
+    problem.streams = streams.data();
+    runner_ = std::make_unique<Runner<Real>>(kernels<Real>(), problem, parsed,
+                                             instructions(parsed, coefficients, problem.n_particles, dim));
+  }
+
+  py::tuple advance(int64_t first_step, int64_t n_steps, const Array<Real>& x, const py::object& v,
+                    const Array<int64_t>& accepted, const Array<int64_t>& diverged, const py::object& rows,
+                    const py::sequence& recordings, bool goes_on, int threads) {
+    const int64_t n = runner_->problem().n_particles, dim = runner_->problem().dim;
+    const bool has_velocities = runner_->problem().has_velocities();
+    if (n_steps < 1) throw py::value_error("n_steps must be positive");
+    require_shape(x, "x", {n, dim});
+    require_shape(accepted, "accepted", {n});
+    require_shape(diverged, "diverged", {n});
+    if (v.is_none() == has_velocities) throw py::value_error("v goes with operations on velocities");
+
+    Stretch<Real> stretch{};
+    stretch.first_step = first_step;
+    stretch.n_steps = n_steps;
+    stretch.rows = input_or_null<int32_t>(rows, "rows", {n_steps});
+    if (stretch.rows) {
+      for (int64_t i = 0; i < n_steps; ++i) {
+        if (stretch.rows[i] < 0 || stretch.rows[i] >= rows_) throw py::value_error("there is no such row");
+      }
+    }
+    stretch.positions_in = x.data();
+    stretch.velocities_in = input_or_null<Real>(v, "v", {n, dim});
+    Array<Real> new_x({n, dim});
+    stretch.positions_out = new_x.mutable_data();
+    py::object new_v = py::none();
+    if (has_velocities) {
+      Array<Real> array({n, dim});
+      stretch.velocities_out = array.mutable_data();
+      new_v = array;
+    }
+    const auto copy = [n](const Array<int64_t>& a) {
+      return Array<int64_t>(n, a.data());  // pybind11 copies where no owner is named
+    };
+    Array<int64_t> new_accepted = copy(accepted), new_diverged = copy(diverged);
+    stretch.accepted = new_accepted.mutable_data();
+    stretch.diverged = new_diverged.mutable_data();
+    for (const py::handle item : recordings) add_recording(stretch, py::cast<py::tuple>(item), n, dim, has_velocities);
+
+    bool finished = false;
+    {
+      py::gil_scoped_release release;
+      finished = runner_->advance(stretch, goes_on, threads, &signals_pending);
+    }
+    if (!finished) throw py::error_already_set();
+    return py::make_tuple(new_x, new_v, new_accepted, new_diverged);
+  }
+
+ private:
+  std::vector<Instruction<Real>> instructions(const Parsed& parsed, const py::sequence& coefficients, int64_t n,
+                                              int64_t dim) {
+    if (py::len(coefficients) != parsed.operations.size()) {
+      throw py::value_error("coefficients must hold those of each operation");
+    }
+    std::vector<Instruction<Real>> program;
+    for (std::size_t i = 0; i < parsed.operations.size(); ++i) {
+      Instruction<Real> instruction{parsed.operations[i], {}};
+      int k = 0;
+      for (const py::handle item : py::cast<py::sequence>(coefficients[i])) {
+        if (k == kMaxCoefficients) throw py::value_error("an operation has too many coefficients");
+        const auto a = exactly<Real>(item, "a coefficient");
+        if (a.ndim() != 3 || (a.shape(0) != 1 && a.shape(0) != rows_) || (a.shape(1) != 1 && a.shape(1) != n) ||
+            (a.shape(2) != 1 && a.shape(2) != dim)) {
+          throw py::value_error("a coefficient must have the shape (1 or rows, 1 or n, 1 or dim)");
+        }
+        const auto stride = [&](int axis, int64_t numbers) { return a.shape(axis) > 1 ? numbers : 0; };
+        instruction.coefficients[k++] = {a.data(), stride(0, a.shape(1) * a.shape(2)), stride(1, a.shape(2)),
+                                         stride(2, 1)};
+        keep_.push_back(a);
+      }
+      program.push_back(instruction);
+    }
+    return program;
+  }
+
+  // (first, every, positions, velocities or None), with room for all looks of the stretch
+  static void add_recording(Stretch<Real>& stretch, const py::tuple& item, int64_t n, int64_t dim,
+                            bool has_velocities) {
+    if (stretch.n_recordings == kMaxRecordings) throw py::value_error("too many recordings");
+    const auto first = py::cast<int64_t>(item[0]), every = py::cast<int64_t>(item[1]);
+    auto positions = exactly<Real>(item[2], "positions of a recording");
+    const int64_t end = stretch.first_step + stretch.n_steps;
+    const int64_t looks = end < first ? 0 : (end - first) / every + 1;
+    if (every < 1 || positions.ndim() != 3 || positions.shape(0) < looks) {
+      throw py::value_error("a recording has no room for its looks");
+    }
+    require_shape(positions, "positions of a recording", {positions.shape(0), n, dim});
+    Recording<Real> recording{first, every, positions.mutable_data(), nullptr};
+    if (has_velocities) {
+      recording.velocities =
+          checked_array<Real>(item[3], "velocities of a recording", {positions.shape(0), n, dim}).mutable_data();
+    }
+    stretch.recordings[stretch.n_recordings++] = recording;
+  }
+
+  Array<Real> parameters_;
+  Array<uint64_t> streams_;
+  std::vector<Array<Real>> keep_;
+  int64_t rows_ = 1;
+  std::unique_ptr<Runner<Real>> runner_;
+};
+
+template <class Real>
+void register_for(py::module_& m, const char* name) {
+  using Bound = BoundRunner<Real>;
+  py::class_<Bound>(m, name)
+      .def(py::init<const std::string&, const Addresses&, int, const Array<Real>&, const Parsed&, const py::sequence&,
+                    uint64_t, const Array<uint64_t>&>(),
+           py::kw_only(), py::arg("kind"), py::arg("functions"), py::arg("dim"), py::arg("parameters").noconvert(),
+           py::arg("parsed"), py::arg("coefficients"), py::arg("seed"), py::arg("streams").noconvert())
+      .def("advance", &Bound::advance, py::arg("first_step"), py::arg("n_steps"), py::arg("x").noconvert(),
+           py::arg("v"), py::arg("accepted").noconvert(), py::arg("diverged").noconvert(), py::arg("rows"),
+           py::arg("recordings"), py::arg("goes_on"), py::arg("threads"));
+}
+
+}  // namespace
+
+void register_runner(py::module_& m) {
+  m.attr("MAX_RECORDINGS") = kMaxRecordings;
+  register_for<double>(m, "DoubleRunner");
+  register_for<float>(m, "SingleRunner");
+}
+
+}  // namespace lf::bindings

@@ -1,0 +1,232 @@
+#include "runner.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <new>
+#include <utility>
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
+
+namespace lf {
+
+namespace {
+
+// At least so many bytes, aligned to a cache line.
+char* ensure(Workspace& workspace, std::size_t bytes) {
+  if (workspace.bytes < bytes) {
+    workspace.memory.reset();
+    workspace.bytes = 0;
+    void* p = nullptr;
+    if (posix_memalign(&p, 64, bytes) != 0) throw std::bad_alloc();
+    workspace.memory.reset(static_cast<char*>(p));
+    workspace.bytes = bytes;
+  }
+  return workspace.memory.get();
+}
+
+#if defined(_OPENMP)
+// The threads of libgomp do not survive a fork, and the child's next parallel region would wait for them for ever. A
+// child of a process that has run in parallel therefore runs serially; the results are the same.
+std::atomic<bool> ran_in_parallel{false};
+std::atomic<bool> must_be_serial{false};
+
+void watch_forks() {
+#if defined(__unix__) || defined(__APPLE__)
+  static const int registered = pthread_atfork(nullptr, nullptr, [] { must_be_serial = ran_in_parallel.load(); });
+  (void)registered;
+#endif
+}
+
+#if defined(__unix__) || defined(__APPLE__)
+// Holds until all threads of a probe have been started.
+struct Gate {
+  pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  pthread_cond_t opened = PTHREAD_COND_INITIALIZER;
+  bool open = false;
+};
+
+void* wait_at(void* p) {
+  Gate& gate = *static_cast<Gate*>(p);
+  pthread_mutex_lock(&gate.mutex);
+  while (!gate.open) pthread_cond_wait(&gate.opened, &gate.mutex);
+  pthread_mutex_unlock(&gate.mutex);
+  return nullptr;
+}
+
+// How many of `wanted` threads can exist beside those that there are.
+int startable(int wanted) {
+  Gate gate;
+  std::vector<pthread_t> started;
+  started.reserve(static_cast<std::size_t>(wanted));
+  while (static_cast<int>(started.size()) < wanted) {
+    pthread_t thread;
+    if (pthread_create(&thread, nullptr, &wait_at, &gate) != 0) break;
+    started.push_back(thread);
+  }
+  pthread_mutex_lock(&gate.mutex);
+  gate.open = true;
+  pthread_cond_broadcast(&gate.opened);
+  pthread_mutex_unlock(&gate.mutex);
+  for (const pthread_t thread : started) pthread_join(thread, nullptr);
+  return static_cast<int>(started.size());
+}
+#else
+int startable(int wanted) { return wanted; }
+#endif
+
+// libgomp ends the process when it cannot start a thread. So before a team that is larger than the last one of the
+// calling thread, as many are started here for a moment; of those that could be, one is left over for what else needs
+// memory.
+int affordable(int threads) {
+  thread_local int had = 1;
+  if (threads > had) {
+    const int wanted = threads - had, could = startable(wanted);
+    if (could < wanted) threads = had + (could > 0 ? could - 1 : 0);
+  }
+  if (threads > 1) had = threads;  // libgomp ends those that a smaller team leaves over
+  return threads;
+}
+#endif
+
+}  // namespace
+
+bool has_openmp() {
+#if defined(_OPENMP)
+  return true;
+#else
+  return false;
+#endif
+}
+
+int default_threads() {
+#if defined(_OPENMP)
+  return omp_get_max_threads();
+#else
+  return 1;
+#endif
+}
+
+namespace {
+
+constexpr auto kBetweenLooks = std::chrono::milliseconds(50);
+
+// Calls body(i, workspace) for i = 0 .. n - 1; false if it was interrupted.
+template <class Body>
+bool for_all(int64_t n, int threads, Workspace& workspace, std::size_t workspace_bytes, bool (*interrupted)(),
+             const Body& body) {
+  using Clock = std::chrono::steady_clock;
+  if (threads > n) threads = static_cast<int>(n);
+#if defined(_OPENMP)
+  watch_forks();
+  threads = must_be_serial ? 1 : affordable(threads);
+#else
+  threads = 1;
+#endif
+  // Rounded up so that no two threads share a cache line.
+  const std::size_t bytes = (workspace_bytes + 4095) / 4096 * 4096;
+  char* const memory = ensure(workspace, bytes * static_cast<std::size_t>(threads));
+
+  std::atomic<bool> stop{false};
+  auto last_look = Clock::now();  // used by the calling thread only
+  const auto run_one = [&](int64_t i, int thread) {
+    if (stop) return;
+    body(i, memory + bytes * static_cast<std::size_t>(thread));
+    if (thread == 0 && Clock::now() - last_look > kBetweenLooks) {
+      if (interrupted()) stop = true;
+      last_look = Clock::now();
+    }
+  };
+
+  if (threads == 1) {
+    for (int64_t i = 0; i < n && !stop; ++i) run_one(i, 0);
+    return !stop;
+  }
+#if defined(_OPENMP)
+  ran_in_parallel = true;
+#pragma omp parallel for num_threads(threads) schedule(dynamic)
+  for (int64_t i = 0; i < n; ++i) run_one(i, omp_get_thread_num());
+#endif
+  return !stop;
+}
+
+}  // namespace
+
+template <class Real>
+Runner<Real>::Runner(const Kernels<Real>& kernels, const Problem<Real>& problem, const Parsed& parsed,
+                     std::vector<Instruction<Real>> program)
+    : kernels_(kernels), problem_(problem), passes_(parsed.passes), program_(std::move(program)) {
+  problem_.program = program_.data();
+  problem_.n_instructions = static_cast<int>(program_.size());
+  problem_.passes = passes_.data();
+  problem_.n_passes = static_cast<int>(passes_.size());
+  problem_.normals_per_step = parsed.normals_per_step;
+  problem_.uniforms_per_step = parsed.uniforms_per_step;
+  problem_.properties = parsed.properties;
+  // Worth keeping is what no operation after the last reading makes invalid.
+  bool gradient = false, energy = false;
+  for (const Pass& pass : passes_) {
+    gradient = (gradient || (pass.properties & kReadsGradient)) && !(pass.properties & kMoves);
+    energy = (energy || (pass.properties & kReadsEnergy)) && !(pass.properties & kMoves);
+  }
+  if (gradient) gradient_.resize(static_cast<std::size_t>(kernels.kept_reals(problem_, problem_.dim)));
+  if (energy) energy_.resize(static_cast<std::size_t>(kernels.kept_reals(problem_, 1)));
+}
+
+template <class Real>
+bool Runner<Real>::advance(Stretch<Real>& stretch, bool goes_on, int threads, bool (*interrupted)()) {
+  const int32_t first_row = stretch.rows ? stretch.rows[0] : 0;
+  const bool known = goes_on && known_ && (first_row == known_row_ || problem_.parameter_row_stride == 0);
+  stretch.gradient = gradient_.empty() ? nullptr : gradient_.data();
+  stretch.energy = energy_.empty() ? nullptr : energy_.data();
+  stretch.gradient_known = stretch.energy_known = known;
+  known_ = false;  // groups overwrite what is kept, one after the other
+  const bool finished =
+      for_all(kernels_.block_count(problem_), threads, workspace_, kernels_.workspace_bytes(problem_), interrupted,
+              [&](int64_t block, char* workspace) { kernels_.run_block(problem_, stretch, block, workspace); });
+  if (!finished) return false;
+  known_ = true;
+  known_row_ = stretch.rows ? stretch.rows[stretch.n_steps - 1] : 0;
+  return true;
+}
+
+template <class Real>
+bool evaluate(const Kernels<Real>& kernels, const Evaluation<Real>& all, int threads, bool (*interrupted)()) {
+  using Clock = std::chrono::steady_clock;
+  const auto part = [&](int64_t first, int64_t n, char* workspace) {
+    Evaluation<Real> e = all;
+    e.n_points = n;
+    e.x += first * e.dim;
+    if (e.energy) e.energy += first;
+    if (e.gradient) e.gradient += first * e.dim;
+    kernels.evaluate(e, workspace);
+  };
+  const std::size_t bytes = kernels.evaluation_bytes(all);
+  Workspace workspace;
+  // Waking threads costs more than short work saves, and what a point costs is known once a few have been computed.
+  constexpr int64_t kFirst = 16, kPiece = 128;  // multiples of what one vector, and a group of vectors, holds
+  constexpr double kSerialSeconds = 1e-3, kPieceSeconds = 2e-4;
+  const int64_t first = all.n_points < kFirst ? all.n_points : kFirst, rest = all.n_points - first;
+  const auto started = Clock::now();
+  part(0, first, ensure(workspace, bytes));
+  const double seconds = std::chrono::duration<double>(Clock::now() - started).count() / kFirst;
+  const double points = kPieceSeconds / (seconds > 0 ? seconds : 1e-9);
+  const int64_t piece = kPiece * (points < kPiece ? 1 : static_cast<int64_t>(points / kPiece));
+  if (seconds * static_cast<double>(rest) < kSerialSeconds) threads = 1;
+  return for_all((rest + piece - 1) / piece, threads, workspace, bytes, interrupted, [&](int64_t i, char* workspace) {
+    const int64_t begin = first + i * piece, left = all.n_points - begin;
+    part(begin, left < piece ? left : piece, workspace);
+  });
+}
+
+template class Runner<double>;
+template class Runner<float>;
+template bool evaluate(const Kernels<double>&, const Evaluation<double>&, int, bool (*)());
+template bool evaluate(const Kernels<float>&, const Evaluation<float>&, int, bool (*)());
+
+}  // namespace lf

@@ -1,0 +1,58 @@
+// All groups of particles of a problem, or all points of an evaluation, spread over threads.
+#pragma once
+
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+#include "passes.hpp"
+
+namespace lf {
+
+bool has_openmp();
+int default_threads();
+
+struct Free {
+  void operator()(char* p) const { std::free(p); }
+};
+
+// Memory of the threads, kept between calls.
+struct Workspace {
+  std::unique_ptr<char, Free> memory;
+  std::size_t bytes = 0;
+};
+
+// Makes the steps of one problem. It keeps what is prepared once, and gradients and energies at the positions where it
+// stopped; results never depend on what it kept.
+template <class Real>
+class Runner {
+ public:
+  // The arrays that `problem` and the coefficients point to must outlive the runner.
+  Runner(const Kernels<Real>& kernels, const Problem<Real>& problem, const Parsed& parsed,
+         std::vector<Instruction<Real>> program);
+  Runner(const Runner&) = delete;
+  Runner& operator=(const Runner&) = delete;
+
+  // `goes_on`: the positions are those at which the last call ended. Returns false when `interrupted` (asked every 50
+  // ms, by the calling thread alone) said so; the output arrays then hold nothing of use, the input arrays are as they
+  // were.
+  bool advance(Stretch<Real>& stretch, bool goes_on, int threads, bool (*interrupted)());
+
+  const Problem<Real>& problem() const { return problem_; }
+
+ private:
+  const Kernels<Real>& kernels_;
+  Problem<Real> problem_;
+  std::vector<Pass> passes_;
+  std::vector<Instruction<Real>> program_;
+  Workspace workspace_;
+  std::vector<Real> gradient_, energy_;
+  bool known_ = false;     // that these belong to the positions at which the last call ended, ...
+  int32_t known_row_ = 0;  // ... and to this row of the parameters
+};
+
+// Energies or gradients at many points; false as above.
+template <class Real>
+bool evaluate(const Kernels<Real>& kernels, const Evaluation<Real>& all, int threads, bool (*interrupted)());
+
+}  // namespace lf

@@ -1,0 +1,290 @@
+"""From what a user gives to the description of a run and its first state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import _core, backends, checks
+from .backends.problem import Problem, Stages, State
+from .errors import warn
+from .memory import check_memory
+from .noise import PRECISIONS, draw
+from .potentials.base import Potential
+from .schemes import Program, Scheme
+
+# so that step numbers, and sums of a few of them, are 64-bit integers
+MOST_STEPS = 2**60
+
+
+class Beginning(NamedTuple):
+    """What a simulation begins with.
+
+    Attributes
+    ----------
+    problem : Problem
+    state : State
+    schemes : tuple of Scheme
+        One, or one for each row of a schedule.
+    mass : (1 or n, 1 or dim) array
+    backend : str
+        Its name.
+    threads : int
+    freeze : bool
+        Whether particles that diverge are frozen.
+    """
+
+    problem: Problem
+    state: State
+    schemes: tuple[Scheme, ...]
+    mass: np.ndarray
+    backend: str
+    threads: int
+    freeze: bool
+
+
+def begin(
+    potentials: Sequence[Potential],
+    schemes: Sequence[Scheme],
+    stages: Stages | None = None,
+    *,
+    initial: ArrayLike | None,
+    velocities: ArrayLike | None,
+    n_particles: int | None,
+    mass: ArrayLike,
+    seed: int | None,
+    backend: str,
+    precision: str,
+    threads: int | None,
+    streams: Sequence[int] | np.ndarray | None,
+    first_step: int,
+    on_divergence: str,
+) -> Beginning:
+    """Check everything; see :class:`langevin_fast.Simulation` for the arguments.
+
+    With `stages` there is a potential and a scheme for each row: potentials of one kind, schemes of the same letters.
+    """
+    for potential in potentials:
+        if not isinstance(potential, Potential):
+            raise TypeError(f"potential must be a langevin_fast potential; got {checks.shorten(potential)}")
+    for scheme in schemes:
+        if not isinstance(scheme, Scheme):
+            raise TypeError(f"scheme must be a scheme such as lf.BAOAB(...); got {checks.shorten(scheme)}")
+    potential, scheme = potentials[0], schemes[0]
+    if scheme.metropolised and not potential.has_energy:
+        raise ValueError(f"{scheme!r} needs the energy, which {potential!r} does not have")
+    checks.one_of("precision", precision, tuple(PRECISIONS))
+    checks.one_of("on_divergence", on_divergence, ("raise", "freeze"))
+    seed = checks.seed(seed)
+    name = backends.choose(backend, potential)
+    n_threads = _core.default_threads() if threads is None else checks.integer("threads", threads, 1, 4096)
+    dtype = PRECISIONS[precision]
+
+    positions = None if initial is None else checks.finite_array("initial", initial)
+    v = None if velocities is None else checks.finite_array("velocities", velocities)
+    masses = checks.positive_array("mass", mass)
+    if scheme.overdamped:
+        if v is not None:
+            raise ValueError(f"velocities are not allowed with {scheme!r}: it is overdamped")
+        if masses.ndim or masses != 1.0:
+            raise ValueError(f"mass={checks.shorten(mass)} is not allowed with {scheme!r}: it is overdamped; use drag=")
+    stream_array = None if streams is None else _stream_array(streams)
+    n = _count_particles(scheme, potential.dim, n_particles, positions, v, masses, stream_array)
+    _check_state_memory(n, potential.dim, dtype, overdamped=scheme.overdamped)
+    positions = _per_component(
+        "initial", potential.default_start if positions is None else positions, n, potential.dim, dtype
+    )
+    mass_array = _mass_array(masses, n, potential.dim)
+    stream_array = np.arange(n, dtype=np.uint64) if stream_array is None else stream_array
+
+    problem = Problem(
+        potentials=tuple(potentials),
+        parameters=_parameters(potentials, dtype),
+        program=_program(schemes, mass_array, dtype),
+        stages=stages,
+        dtype=dtype,
+        seed=seed,
+        streams=stream_array,
+    )
+    first_step = checks.integer("first_step", first_step, 0, MOST_STEPS)
+    check_last_step(problem, f"first_step={first_step}", first_step)
+    for p, s in zip(potentials, schemes, strict=True):
+        _warn_if_unstable(p, s, mass_array)
+    if precision == "single":
+        _warn_if_frozen(scheme, mass_array, positions, potential.default_start)
+    if not scheme.overdamped:
+        v = (
+            _maxwell_boltzmann(problem, scheme, mass_array)
+            if v is None
+            else _per_component("velocities", v, n, potential.dim, dtype)
+        )
+    if scheme.metropolised:
+        _check_start(potential, positions)
+    state = State(first_step, positions, v, np.zeros(n, np.int64), np.full(n, -1, np.int64))
+    return Beginning(problem, state, tuple(schemes), mass_array, name, n_threads, on_divergence == "freeze")
+
+
+def check_last_step(problem: Problem, what: str, step: int) -> None:
+    """See that the numbers of the noise up to a step are 64-bit integers.
+
+    Raises
+    ------
+    ValueError
+        If they are not.
+    """
+    parsed = problem.program.parsed
+    most = 2**63 // max(parsed.normals_per_step * problem.dim, parsed.uniforms_per_step, 8) - 2
+    if step > most:
+        raise ValueError(
+            f"{what} leads to step {step}; the noise of this scheme in {problem.dim} dimensions ends at {most}"
+        )
+
+
+def _parameters(potentials: Sequence[Potential], dtype: Any) -> np.ndarray:
+    """Those of each potential, as a row."""
+    first = potentials[0]
+    for potential in potentials[1:]:
+        same = potential.kind == first.kind and potential.parameters.shape == first.parameters.shape
+        if not same or getattr(potential, "functions", None) is not getattr(first, "functions", None):
+            raise ValueError(f"potentials that follow one another must be of one kind; got {first!r} and {potential!r}")
+    rows = [checks.cast(f"the parameters of {potential!r}", potential.parameters, dtype) for potential in potentials]
+    return np.stack(rows)
+
+
+def _program(schemes: Sequence[Scheme], mass: np.ndarray, dtype: Any) -> Program:
+    """The program of the schemes, a row for each, rounded to the precision of the run."""
+    programs = []
+    for scheme in schemes:
+        what = f"step_size, kT, friction, drag or mass: the coefficients of {scheme!r}"
+
+        def cast(coefficient: np.ndarray, what: str = what) -> np.ndarray:
+            if not np.isfinite(coefficient).all():
+                raise ValueError(f"{what} are not finite")
+            return checks.cast(what, coefficient, dtype)
+
+        with np.errstate(all="ignore"):  # looked at above
+            programs.append(scheme.program(mass).map(cast))
+    return Program.stacked(programs)
+
+
+def _maxwell_boltzmann(problem: Problem, scheme: Scheme, mass: np.ndarray) -> np.ndarray:
+    scale = np.sqrt(np.reshape(scheme.kT, (-1, 1)) / mass).astype(problem.dtype)
+    velocities: np.ndarray = scale * draw("initial", problem.seed, problem.streams, 0, problem.dim, problem.dtype)
+    return velocities
+
+
+def _count_particles(
+    scheme: Scheme,
+    dim: int,
+    n_particles: int | None,
+    initial: np.ndarray | None,
+    velocities: np.ndarray | None,
+    mass: np.ndarray,
+    streams: np.ndarray | None,
+) -> int:
+    """The number of particles on which all arguments agree."""
+    said: dict[str, int] = {}
+    if n_particles is not None:
+        said["n_particles"] = checks.integer("n_particles", n_particles, 1)
+    for name, array in (("initial", initial), ("velocities", velocities)):
+        if array is not None and array.ndim == 2:
+            said[name] = len(array)
+    if mass.ndim == 2 and len(mass) != 1:
+        said["mass"] = len(mass)
+    if streams is not None:
+        said["streams"] = len(streams)
+    if scheme.n_particles is not None:
+        if not said and scheme.n_particles == dim > 1:
+            warn(
+                f"{scheme!r} has a value per particle, which makes {dim} particles; it has none per component. "
+                f"Say n_particles={dim} if that is meant"
+            )
+        said["step_size or kT"] = scheme.n_particles
+    if len(set(said.values())) > 1:
+        listed = ", ".join(f"{name} says {n}" for name, n in said.items())
+        raise ValueError(f"the number of particles is contradictory: {listed}")
+    return next(iter(said.values()), 1)
+
+
+def _per_component(name: str, array: np.ndarray, n: int, dim: int, dtype: Any) -> np.ndarray:
+    """A point for all particles or one for each, as (n, dim)."""
+    if array.shape not in ((dim,), (n, dim)):
+        hint = ""
+        if dim == 1 and array.ndim == 1:
+            hint = f"; for {len(array)} particles in one dimension add an axis: {name}[:, np.newaxis]"
+        raise ValueError(f"{name} must have the shape ({dim},) or ({n}, {dim}); got {array.shape}{hint}")
+    return np.array(np.broadcast_to(checks.cast(name, array, dtype), (n, dim)), order="C")
+
+
+def _mass_array(mass: np.ndarray, n: int, dim: int) -> np.ndarray:
+    if mass.shape not in ((), (dim,), (1, dim), (n, 1), (n, dim)):
+        hint = ""
+        if mass.ndim == 1:
+            hint = f"; for {len(mass)} particles of different masses add an axis: mass[:, np.newaxis]"
+        raise ValueError(
+            f"mass must be a number or have the shape ({dim},), ({n}, 1) or ({n}, {dim}); got {mass.shape}{hint}"
+        )
+    return mass if mass.ndim == 2 else mass.reshape(1, -1)
+
+
+def _stream_array(streams: Sequence[int] | np.ndarray) -> np.ndarray:
+    most = 2**_core.STREAM_BITS - 1
+    if isinstance(streams, np.ndarray) and streams.dtype.kind in "iu" and streams.ndim == 1:
+        if streams.size:  # the extremes speak for all
+            checks.integer("streams", streams.min(), 0, most)
+            checks.integer("streams", streams.max(), 0, most)
+    elif isinstance(streams, (np.ndarray, Sequence)) and not isinstance(streams, str):
+        streams = [checks.integer(f"streams[{i}]", stream, 0, most) for i, stream in enumerate(streams)]
+    else:
+        raise TypeError(f"streams must be a sequence of integers, one per particle; got {checks.shorten(streams)}")
+    if len(streams) == 0:
+        raise ValueError("streams is empty; it must have one entry per particle")
+    array = np.array(streams, dtype=np.uint64)
+    values, counts = np.unique(array, return_counts=True)
+    if len(values) < len(array):
+        warn(f"streams has {values[counts.argmax()]} {counts.max()} times: particles with one stream share all noise")
+    return array
+
+
+def _check_start(potential: Potential, positions: np.ndarray) -> None:
+    with np.errstate(all="ignore"):
+        bad = ~(np.isfinite(potential.energy(positions)) & np.isfinite(potential.gradient(positions)).all(axis=1))
+    if bad.any():
+        particle = int(np.flatnonzero(bad)[0])
+        raise ValueError(
+            f"initial: the energy or gradient of particle {particle} is not finite at {positions[particle]}; "
+            "MALA must start where both are"
+        )
+
+
+def _check_state_memory(n: int, dim: int, dtype: Any, *, overdamped: bool) -> None:
+    """The state before and after a chunk, a gradient, the counters, and a double-precision copy of the arguments."""
+    arrays = 1 if overdamped else 2
+    size = np.dtype(dtype).itemsize
+    check_memory(n * (dim * (arrays * (2 * size + 8) + size) + 5 * 8), f"the state of {n} particles")
+
+
+def _warn_if_unstable(potential: Potential, scheme: Scheme, mass: np.ndarray) -> None:
+    curvature = potential.largest_curvature
+    if curvature is not None and mass.size == 1 and scheme.unstable(curvature, mass):
+        warn(
+            f"{scheme!r} is unstable in this potential, whose largest curvature is {curvature:.3g}: "
+            "positions will grow without bound. Use a smaller step_size"
+        )
+
+
+def _warn_if_frozen(scheme: Scheme, mass: np.ndarray, positions: np.ndarray, start: np.ndarray) -> None:
+    """Single precision resolves positions to one part in 2**24: smaller steps are rounded away."""
+    displacement = scheme.thermal_displacement(mass)
+    scale = max(np.abs(positions).max(), np.abs(start).max())
+    moving = displacement[displacement > 0]  # none at kT = 0
+    smallest = float(moving.min(initial=np.inf))
+    if smallest < 8.0 * np.finfo(np.float32).eps * scale:
+        warn(
+            f"in single precision a step moves particles by about {smallest:.2g}, which positions of size {scale:.2g} "
+            f"hardly resolve (spacing {np.spacing(np.float32(scale)):.2g}): they freeze or drift. "
+            'Use precision="double" or a larger step_size.'
+        )

@@ -1,0 +1,140 @@
+"""Frames: states of a run, stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .. import _core, checks
+from ..backends.problem import Recording, State
+from ..memory import check_memory
+
+__all__ = ["Frames"]
+
+
+class Frames:
+    """Stores every so-manieth state of one run.
+
+    Frames are the states after steps s0 + start + every, s0 + start + 2 every, ..., where s0 is the step at which the
+    run begins. The first state of the run is none of them.
+
+    Parameters
+    ----------
+    every : int, default 1
+        >= 1.
+    start : int, default 0
+        >= 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not allowed.
+
+    Examples
+    --------
+    >>> import langevin_fast as lf
+    >>> simulation = lf.Simulation(lf.potentials.DoubleWell(), lf.ULA(0.01), n_particles=5, seed=1)
+    >>> frames = lf.observers.Frames(every=100)
+    >>> simulation.run(1000, record=[frames])
+    >>> frames.positions.shape
+    (10, 5, 1)
+    """
+
+    def __init__(self, every: int = 1, start: int = 0) -> None:
+        self._every = checks.integer("every", every, 1, 2**60)
+        self._start = checks.integer("start", start, 0, 2**60)
+        self._recording: Recording | None = None
+        self._n = 0
+
+    def __repr__(self) -> str:
+        return f"<Frames: {self._n} so far, every={self._every}, start={self._start}>"
+
+    @property
+    def every(self) -> int:
+        """From one frame to the next, in steps."""
+        return self._every
+
+    @property
+    def start(self) -> int:
+        """How many steps of the run come before the first interval."""
+        return self._start
+
+    @property
+    def steps(self) -> np.ndarray:
+        """The step number of each frame, (n_frames,)."""
+        recording = self._of_a_run()
+        return recording.first + recording.every * np.arange(self._n)
+
+    @property
+    def positions(self) -> np.ndarray:
+        """Positions, (n_frames, n_particles, dim), in length units."""
+        return self._of_a_run().positions[: self._n]
+
+    @property
+    def velocities(self) -> np.ndarray | None:
+        """On-step velocities, (n_frames, n_particles, dim), in length/time; None for overdamped schemes."""
+        velocities = self._of_a_run().velocities
+        return None if velocities is None else velocities[: self._n]
+
+    def begin(self, state: State, n_steps: int) -> Recording:
+        """The arrays for a run of `n_steps` steps from a state.
+
+        Raises
+        ------
+        ValueError
+            If there are frames already.
+        MemoryError
+            If they would not fit into memory.
+        """
+        if self._recording is not None:
+            raise ValueError(f"record: {self!r} holds the frames of a run already; make a new one for this run")
+        shape = (self.check_memory(state, n_steps), *state.positions.shape)
+        self._recording = Recording(
+            state.step + self._start + self._every,
+            self._every,
+            np.empty(shape, state.positions.dtype),
+            None if state.velocities is None else np.empty(shape, state.positions.dtype),
+        )
+        return self._recording
+
+    def check_memory(self, state: State, n_steps: int) -> int:
+        """The number of frames of such a run; MemoryError if they would not fit into memory."""
+        n_frames = max(n_steps - self._start, 0) // self._every
+        arrays = 1 if state.velocities is None else 2
+        n_bytes = n_frames * state.positions.nbytes * arrays
+        check_memory(n_bytes, f"the {n_frames} frames of {len(state.positions)} particles")
+        return n_frames
+
+    def end(self, step: int) -> None:
+        """The run stands at this step: later frames do not count."""
+        self._n = self._of_a_run().until(step)
+
+    def _of_a_run(self) -> Recording:
+        if self._recording is None:
+            raise ValueError(f"{self!r} has seen no run: pass it to Simulation.run(..., record=[...])")
+        return self._recording
+
+
+def begin_recording(record: Sequence[Frames], state: State, n_steps: int) -> list[Recording]:
+    """The arrays of all observers for a run.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `record` holds something else, too much, or frames of an earlier run.
+    MemoryError
+        If the frames would not fit into memory.
+    """
+    most = _core.MAX_RECORDINGS - 1  # one is kept free for the path to a divergence
+    if not isinstance(record, Sequence) or not all(isinstance(frames, Frames) for frames in record):
+        raise TypeError(f"record must be a sequence of lf.observers.Frames; got {checks.shorten(record)}")
+    if len(record) > most:
+        raise ValueError(f"record holds {len(record)} observers; at most {most} are allowed")
+    return [frames.begin(state, n_steps) for frames in record]
+
+
+def end_recording(record: Sequence[Frames], step: int) -> None:
+    """Tell all observers where the run stands."""
+    for frames in record:
+        frames.end(step)

@@ -1,0 +1,161 @@
+"""The loop over chunks of steps, and what is said of a particle that is no longer finite."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from . import backends
+from .arguments import Beginning
+from .backends.problem import Recording, Runner, State, StoppedError
+from .errors import DivergenceError
+from .potentials.base import Potential
+from .progress import Progress
+from .schemes import Scheme
+
+# Steps are made in chunks of about this long, so that Ctrl-C and the progress bar are served in time.
+_CHUNK_SECONDS = 0.1
+_LONGEST_CHUNK = 2**22  # steps; the kernels count acceptances of a chunk in single precision
+# A particle that diverged is shown on its last steps, where the states of all particles fit into this many bytes.
+_PATH_STEPS, _PATH_BYTES = 10, 2**26
+# Grown so much in these steps, a position is that of a particle that was thrown out by too large a step.
+_RAN_AWAY = 1e3
+
+
+class Stepper:
+    """Where a simulation stands, and how it goes on.
+
+    Parameters
+    ----------
+    beginning : Beginning
+
+    Attributes
+    ----------
+    state : State
+        After the last complete step.
+    """
+
+    def __init__(self, beginning: Beginning) -> None:
+        self.beginning = beginning
+        self.state = beginning.state
+        self.recent: deque[State] = deque()  # states before, back to _PATH_STEPS steps ago
+        self.runner: Runner | None = None
+        self.seconds_per_step: float | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "runner": None, "recent": deque()}  # no results depend on these
+
+    @property
+    def row(self) -> int:
+        """Of the schedule, for the next step."""
+        stages = self.beginning.problem.stages
+        return 0 if stages is None else int(stages.rows(self.state.step, 1)[0])
+
+    @property
+    def potential(self) -> Potential:
+        """U, for the next step."""
+        return self.beginning.problem.potentials[self.row]
+
+    @property
+    def scheme(self) -> Scheme:
+        """What makes the next step."""
+        return self.beginning.schemes[self.row]
+
+    def advance(self, n_steps: int, recordings: list[Recording], bar: Progress) -> None:
+        """Make `n_steps` steps; the state is always that of a complete one."""
+        end = self.state.step + n_steps
+        while self.state.step < end:
+            chunk = min(end - self.state.step, self._chunk_steps())
+            started = time.perf_counter()
+            state, error = self._make_steps(self.state, chunk, recordings)
+            if not self.beginning.freeze and (state.diverged >= 0).any():
+                self._raise_divergence(state.diverged, recordings)
+            self._remember(self.state, state.step)
+            # One assignment: a KeyboardInterrupt comes before it or after it.
+            self.state = state
+            if error is not None:
+                raise error
+            self.seconds_per_step = (time.perf_counter() - started) / chunk
+            bar.update(chunk)
+
+    def _make_steps(
+        self, state: State, n_steps: int, recordings: list[Recording]
+    ) -> tuple[State, BaseException | None]:
+        """The state `n_steps` later; or an earlier one, and what a function of the user's raised there."""
+        if self.runner is None:
+            b = self.beginning
+            self.runner = backends.prepare(b.backend, b.problem, b.threads)
+        try:
+            return self.runner.advance(state, n_steps, recordings), None
+        except StoppedError as stop:
+            return stop.state, stop.error
+
+    def _chunk_steps(self) -> int:
+        if self.seconds_per_step is None:
+            return 1  # nothing is known yet, and one step may take long
+        steps = _CHUNK_SECONDS / max(self.seconds_per_step, 1e-12)
+        return int(min(max(steps, 1), _LONGEST_CHUNK))
+
+    def _raise_divergence(self, diverged: np.ndarray, recordings: list[Recording]) -> None:
+        """Go to the step before the first divergence and raise."""
+        bad = np.flatnonzero(diverged >= 0)
+        step = int(diverged[bad].min())
+        particle = int(bad[diverged[bad] == step][0])
+        # From a little earlier, so that the path does not depend on where chunks begin; the noise is a function of the
+        # step number, so these are the same steps.
+        earlier = [state for state in self.recent if state.step + _PATH_STEPS < step]
+        start = earlier[-1] if earlier else self.recent[0] if self.recent else self.state
+        path = _path_recording(start, step - 1)
+        if step - 1 > start.step:
+            state, error = self._make_steps(start, step - 1 - start.step, [*recordings, *([path] if path else [])])
+            if state.step >= self.state.step:
+                self.state = state
+            if error is not None:  # from a function that is not the same the second time
+                raise error
+        x = self.state.positions[particle].copy()
+        where = None if path is None else path.positions[:, particle].copy()
+        raise DivergenceError(
+            step,
+            particle,
+            int(self.beginning.problem.streams[particle]),
+            x,
+            float(np.broadcast_to(self.scheme.step_size, diverged.shape)[particle]),
+            self._advice(x, where),
+            where,
+        )
+
+    def _remember(self, state: State, step: int) -> None:
+        """Keep the states from which the last steps up to `step` can be made once more."""
+        self.recent.append(state)
+        while len(self.recent) > 1 and self.recent[1].step + _PATH_STEPS <= step:
+            self.recent.popleft()
+        if len(self.recent) * state.positions.nbytes > _PATH_BYTES:
+            self.recent.clear()
+
+    def _advice(self, x: np.ndarray, path: np.ndarray | None) -> str | None:
+        """What to do where a smaller step does not help: it did not run away, but the gradient is not finite."""
+        with np.errstate(over="ignore"):
+            size = np.abs(x if path is None else path).max(axis=-1)
+        if np.max(size) > _RAN_AWAY * (1.0 + np.min(size)):
+            return None
+        try:
+            with np.errstate(all="ignore"):
+                finite = np.isfinite(self.potential.gradient(x)).all()
+        except Exception:  # of a user's function, which cannot be asked then
+            return None
+        if finite:
+            return None
+        return "The gradient is not finite there: the particle left the domain of U, or a function returned NaN."
+
+
+def _path_recording(state: State, end: int) -> Recording | None:
+    """For the last steps up to `end`; None where there are none, or no room."""
+    x = state.positions
+    n = min(_PATH_STEPS, end - state.step, _PATH_BYTES // x.nbytes)
+    if n < 1:
+        return None
+    looks = np.empty((n, *x.shape), x.dtype)
+    return Recording(end - n + 1, 1, looks, None if state.velocities is None else np.empty_like(looks))
