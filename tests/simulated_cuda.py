@@ -193,6 +193,22 @@ def test_custom_has_the_bits_of_numba(scheme, precision):
     assert_equal_bits(*both(potential.replace(k=3.0), scheme, other="numba", precision=precision))
 
 
+def hole_energy(x):
+    return lf.math.where(x[0] > 0.75, -math.inf, 0.5 * x[0] * x[0])
+
+
+def hole_gradient(x, out):
+    out[0] = x[0]
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_an_energy_of_minus_infinity_is_rejected(precision):
+    potential = lf.potentials.Custom(energy=hole_energy, gradient=hole_gradient, dim=1)
+    made = both(potential, lf.MALA(0.5), other="numba", precision=precision, n_steps=20, stride=1)
+    assert_equal_bits(*made)
+    assert (made[0].positions <= 0.75).all() and (made[0].final.accepted < 20).all()
+
+
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("scheme", [lf.ULA(0.02), lf.MALA(0.2), lf.BAOAB(0.1, friction=1.0)], ids=repr)
 def test_expression_has_the_bits_of_numba(scheme, precision):
