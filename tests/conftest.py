@@ -10,9 +10,9 @@ import pytest
 # before the extension, and with it the OpenMP library, is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-from langevin_fast import _core, simulation
+from cases import LEVELS
 
-LEVELS = [level["name"] for level in _core.isa_levels() if level["supported"]]
+from langevin_fast import _core, simulation
 
 
 @pytest.fixture(params=LEVELS)

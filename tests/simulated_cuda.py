@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 import pytest
-from cases import GRID, POTENTIALS, PRECISIONS, problem, varied
+from cases import POTENTIALS, PRECISIONS, covering, problem, varied
 from numba import cuda
 
 import langevin_fast as lf
@@ -73,8 +73,7 @@ def test_elementary_functions_have_the_bits_of_numpy(name, dtype):
 # --- schemes and potentials -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize(("potential", "scheme"), [g for g in GRID if g[0] not in ("Harmonic 70-D",)])
+@pytest.mark.parametrize(("potential", "scheme", "precision"), [row for row in covering() if row[0] != "Harmonic 70-D"])
 def test_builtin_has_the_bits_of_cpp(potential, scheme, precision):
     long = potential.startswith(("Lennard", "Gaussian", "Logistic", "Hybrid"))
     made = problem(potential, scheme)

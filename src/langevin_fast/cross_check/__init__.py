@@ -61,7 +61,7 @@ def cross_check(
 
     The backends "cpp", "numba" and "batch" must agree with each other to the bit.
 
-    Where a comparison takes longer than two seconds, as the plain Python side may in many dimensions, fewer components,
+    Where a comparison takes longer than a second, as the plain Python side may in many dimensions, fewer components,
     steps or particles are compared; the report says how many.
 
     Parameters

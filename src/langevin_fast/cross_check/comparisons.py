@@ -18,7 +18,7 @@ from ..reference import Reference, normal
 from ..schemes import MALA
 from ..trajectory import Trajectory
 
-SECONDS = 2.0
+SECONDS = 1.0
 # A step may differ from the textbook's by this many units in the last place of its terms.
 TOLERANCE = 64.0
 _LEAST_PARTICLES = 2
