@@ -23,6 +23,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_results] = []
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One process: two would disturb each other."""
+    return 0
+
+
 @pytest.fixture
 def compare(request: pytest.FixtureRequest, benchmark: BenchmarkFixture):
     """compare(ours, theirs, numbers, group): time both in turn; one step of either moves `numbers` numbers."""

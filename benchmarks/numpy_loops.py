@@ -130,7 +130,7 @@ def splitting(
     return x
 
 
-# --- the potentials: energy(x) and gradient(x, out) of each -----------------------------------------------------------
+# --- what docs/performance.md shows: energy(x) and gradient(x, out) ---------------------------------------------------
 
 
 def _column(values: Array, dtype: type) -> Array:
@@ -142,16 +142,6 @@ def _exp(t: Array) -> None:
     if t.dtype == np.float32:
         np.maximum(t, -80.0, out=t)
     np.exp(t, out=t)
-
-
-def _free(potential: p.Free, dtype: type) -> tuple[Energy, Gradient]:
-    def energy(x: Array) -> Array:
-        return np.zeros_like(x[0])
-
-    def gradient(x: Array, out: Array) -> None:
-        out.fill(0.0)
-
-    return energy, gradient
 
 
 def _harmonic(potential: p.Harmonic, dtype: type) -> tuple[Energy, Gradient]:
@@ -170,22 +160,9 @@ def _harmonic(potential: p.Harmonic, dtype: type) -> tuple[Energy, Gradient]:
     return energy, gradient
 
 
-def _gaussian(potential: p.Gaussian, dtype: type) -> tuple[Energy, Gradient]:
-    mean = _column(potential.mean, dtype)
-    precision = np.linalg.inv(potential.covariance).astype(dtype)
-
-    def energy(x: Array) -> Array:
-        d = x - mean
-        return 0.5 * np.einsum("dn,dn->n", d, precision @ d)
-
-    def gradient(x: Array, out: Array) -> None:
-        np.matmul(precision, x - mean, out=out)
-
-    return energy, gradient
-
-
 def _double_well(potential: p.DoubleWell, dtype: type) -> tuple[Energy, Gradient]:
-    b, w, tilt, k = potential.barrier, potential.width, potential.tilt, potential.stiffness
+    """In one dimension, without a tilt."""
+    b, w = potential.barrier, potential.width
     cubic, width2 = 4.0 * b / w**4, w * w
 
     def energy(x: Array) -> Array:
@@ -194,10 +171,6 @@ def _double_well(potential: p.DoubleWell, dtype: type) -> tuple[Energy, Gradient
         u -= 1.0
         u *= u
         u *= b
-        if tilt:
-            u += tilt * x[0]
-        if len(x) > 1:
-            u += 0.5 * k * np.einsum("dn,dn->n", x[1:], x[1:])
         return u
 
     def gradient(x: Array, out: Array) -> None:
@@ -205,50 +178,11 @@ def _double_well(potential: p.DoubleWell, dtype: type) -> tuple[Energy, Gradient
         out[0] -= width2
         out[0] *= x[0]
         out[0] *= cubic
-        if tilt:
-            out[0] += tilt
-        if len(x) > 1:
-            np.multiply(x[1:], k, out=out[1:])
 
     return energy, gradient
 
 
-def _prinz(potential: p.Prinz, dtype: type) -> tuple[Energy, Gradient]:
-    bumps = ((0.8, 80.0, 0.0), (0.2, 80.0, 0.5), (0.5, 40.0, -0.5))
-
-    def bump(x: Array, height: float, sharpness: float, center: float) -> tuple[Array, Array]:
-        d = x - center
-        e = d * d
-        e *= -sharpness
-        _exp(e)
-        e *= 4.0 * height
-        return d, e
-
-    def energy(x: Array) -> Array:
-        u = x[0] * x[0]
-        u *= u
-        u *= u
-        u *= 4.0
-        for b in bumps:
-            u += bump(x[0], *b)[1]
-        return u
-
-    def gradient(x: Array, out: Array) -> None:
-        x2 = x[0] * x[0]
-        np.multiply(x2, x2, out=out[0])
-        out[0] *= x2
-        out[0] *= x[0]
-        out[0] *= 32.0
-        for b in bumps:
-            d, e = bump(x[0], *b)
-            e *= d
-            e *= 2.0 * b[1]
-            out[0] -= e
-
-    return energy, gradient
-
-
-def _muller_brown(potential: p.MullerBrown, dtype: type) -> tuple[Energy, Gradient]:
+def _muller_brown(potential: p.MullerBrown, dtype: type) -> tuple[None, Gradient]:
     terms = (
         (-200.0, -1.0, 0.0, -10.0, 1.0, 0.0),
         (-100.0, -1.0, 0.0, -10.0, 0.0, 0.5),
@@ -271,12 +205,6 @@ def _muller_brown(potential: p.MullerBrown, dtype: type) -> tuple[Energy, Gradie
         dx *= potential.scale * A
         return dx, fx, fy
 
-    def energy(x: Array) -> Array:
-        u = np.zeros_like(x[0])
-        for t in terms:
-            u += term(x, *t)[0]
-        return u
-
     def gradient(x: Array, out: Array) -> None:
         out.fill(0.0)
         for t in terms:
@@ -287,235 +215,28 @@ def _muller_brown(potential: p.MullerBrown, dtype: type) -> tuple[Energy, Gradie
             out[0] += fx
             out[1] += fy
 
-    return energy, gradient
+    return None, gradient
 
 
-def _rosenbrock(potential: p.Rosenbrock, dtype: type) -> tuple[Energy, Gradient]:
-    a, b, s = potential.a, potential.b, potential.scale
-
-    def energy(x: Array) -> Array:
-        d, r = a - x[0], x[1] - x[0] * x[0]
-        d *= d
-        r *= r
-        r *= b
-        d += r
-        d *= s
-        return d
-
-    def gradient(x: Array, out: Array) -> None:
-        np.multiply(x[0], x[0], out=out[1])
-        np.subtract(x[1], out[1], out=out[1])
-        out[1] *= 2.0 * s * b
-        np.multiply(x[0], out[1], out=out[0])
-        out[0] *= -2.0
-        out[0] += (2.0 * s) * (x[0] - a)
-
-    return energy, gradient
-
-
-def _hybrid_rosenbrock(potential: p.HybridRosenbrock, dtype: type) -> tuple[Energy, Gradient]:
-    a, mu, b = potential.a, potential.mu, potential.b.astype(dtype)
-    n2, links = b.shape
-
-    def chains(x: Array) -> Array:
-        return x[1:].reshape(n2, links, -1)
-
-    def energy(x: Array) -> Array:
-        rest = chains(x)
-        before = np.broadcast_to(x[0], rest[:, 0].shape)
-        u = a * (x[0] - mu) ** 2
-        for i in range(links):
-            r = rest[:, i] - before * before
-            r *= r
-            u += b[:, i] @ r
-            before = rest[:, i]
-        return u
-
-    def gradient(x: Array, out: Array) -> None:
-        rest, slope = chains(x), chains(out)
-        np.subtract(x[0], mu, out=out[0])
-        out[0] *= 2.0 * a
-        before = np.broadcast_to(x[0], rest[:, 0].shape)
-        for i in range(links):
-            r = rest[:, i] - before * before
-            r *= 2.0 * b[:, i, np.newaxis]
-            slope[:, i] = r
-            r *= before
-            r *= 2.0
-            if i:
-                slope[:, i - 1] -= r
-            else:
-                out[0] -= r.sum(axis=0)
-            before = rest[:, i]
-
-    return energy, gradient
-
-
-def _neal_funnel(potential: p.NealFunnel, dtype: type) -> tuple[Energy, Gradient]:
-    over_sigma2, half = 1.0 / potential.sigma**2, 0.5 * (potential.dim - 1)
-
-    def energy(x: Array) -> Array:
-        v, rest = x[0], x[1:]
-        u = np.einsum("dn,dn->n", rest, rest)
-        u *= 0.5
-        u *= np.exp(-v)
-        u += half * v
-        u += (0.5 * over_sigma2) * v * v
-        return u
-
-    def gradient(x: Array, out: Array) -> None:
-        v, rest = x[0], x[1:]
-        e = np.exp(-v)
-        np.multiply(rest, e, out=out[1:])
-        np.einsum("dn,dn->n", rest, out[1:], out=out[0])
-        out[0] *= -0.5
-        out[0] += half
-        out[0] += over_sigma2 * v
-
-    return energy, gradient
-
-
-def _gaussian_mixture(potential: p.GaussianMixture, dtype: type) -> tuple[Energy, Gradient]:
+def _gaussian_mixture(potential: p.GaussianMixture, dtype: type) -> tuple[None, Gradient]:
+    """Of equal isotropic components."""
     weights, means, covariances = potential.weights, potential.means, potential.covariances
-    dim = potential.dim
-    if covariances.ndim == 1:
-        precision = 1.0 / covariances
-        log_weight = np.log(weights) - 0.5 * dim * np.log(2.0 * np.pi * covariances)
-        # -|x - mu|^2 / (2 s^2) opened, so that BLAS makes the table of components and particles
-        shift = _column(log_weight - 0.5 * precision * (means * means).sum(axis=1), dtype)
-        linear = (precision[:, np.newaxis] * means).astype(dtype)  # (K, dim)
-        half = _column(-0.5 * precision, dtype)
-        precision_row = precision.astype(dtype)
-        same = bool((precision == precision[0]).all())
+    precision = float(1.0 / covariances[0])
+    # -|x - mu|^2 / (2 s^2) opened, so that BLAS makes the table of components and particles; |x|^2 is the same in all
+    shift = _column(np.log(weights) - 0.5 * precision * (means * means).sum(axis=1), dtype)
+    linear = (precision * means).astype(dtype)  # (K, dim)
 
-        def table(x: Array) -> tuple[Array, Array]:
-            """exp(log of each component - the largest), and the largest; of equal precisions without |x|^2."""
-            t = linear @ x
-            t += shift
-            if not same:
-                t += half * np.einsum("dn,dn->n", x, x)
-            top = t.max(axis=0)
-            t -= top
-            _exp(t)
-            return t, top
-
-        def energy(x: Array) -> Array:
-            t, top = table(x)
-            u = -np.log(t.sum(axis=0))
-            u -= top
-            if same:
-                u -= half[0] * np.einsum("dn,dn->n", x, x)
-            return u
-
-        def gradient(x: Array, out: Array) -> None:
-            t, _ = table(x)
-            np.matmul(linear.T, t, out=out)
-            np.negative(out, out=out)
-            total = t.sum(axis=0)
-            if same:
-                out /= total
-                out += precision_row[0] * x
-            else:
-                out += (precision_row @ t) * x
-                out /= total
-
-        return energy, gradient
-
-    matrices = np.linalg.inv(covariances)
-    log_weights = np.log(weights) - 0.5 * (dim * np.log(2.0 * np.pi) + np.linalg.slogdet(covariances)[1])
-    centers, matrices = means.astype(dtype)[:, :, np.newaxis], matrices.astype(dtype)
-    log_weights = _column(log_weights, dtype)
-
-    def full_table(x: Array) -> tuple[Array, Array, Array]:
-        d = x - centers  # (K, dim, n)
-        pull = matrices @ d
-        t = np.einsum("kdn,kdn->kn", d, pull)
-        t *= -0.5
-        t += log_weights
-        top = t.max(axis=0)
-        t -= top
+    def gradient(x: Array, out: Array) -> None:
+        t = linear @ x
+        t += shift
+        t -= t.max(axis=0)
         _exp(t)
-        return t, top, pull
-
-    def full_energy(x: Array) -> Array:
-        t, top, _ = full_table(x)
-        return -np.log(t.sum(axis=0)) - top
-
-    def full_gradient(x: Array, out: Array) -> None:
-        t, _, pull = full_table(x)
-        np.einsum("kn,kdn->dn", t, pull, out=out)
+        np.matmul(linear.T, t, out=out)
+        np.negative(out, out=out)
         out /= t.sum(axis=0)
+        out += precision * x
 
-    return full_energy, full_gradient
-
-
-def _ring(potential: p.Ring, dtype: type) -> tuple[Energy, Gradient]:
-    radius, over_w2 = potential.radius, 1.0 / potential.width**2
-
-    def distance(x: Array) -> Array:
-        r = np.einsum("dn,dn->n", x, x)
-        return np.sqrt(r, out=r)
-
-    def energy(x: Array) -> Array:
-        r = distance(x)
-        r -= radius
-        r *= r
-        r *= 0.5 * over_w2
-        return r
-
-    def gradient(x: Array, out: Array) -> None:
-        r = distance(x)
-        np.divide(-radius * over_w2, r, out=r)
-        r += over_w2
-        np.multiply(x, r, out=out)
-
-    return energy, gradient
-
-
-def _lennard_jones_cluster(potential: p.LennardJonesCluster, dtype: type) -> tuple[Energy, Gradient]:
-    n_atoms, epsilon, sigma2 = potential.n_atoms, potential.epsilon, potential.sigma**2
-    wall, k = potential.wall, potential.wall_stiffness
-
-    def inverse6(d: Array) -> tuple[Array, Array]:
-        s2 = np.einsum("mdn,mdn->mn", d, d)
-        np.divide(sigma2, s2, out=s2)
-        s6 = s2 * s2
-        s6 *= s2
-        return s2, s6
-
-    def energy(x: Array) -> Array:
-        atoms = x.reshape(n_atoms, 3, -1)
-        u = np.zeros_like(x[0])
-        for i in range(n_atoms - 1):
-            _, s6 = inverse6(atoms[i + 1 :] - atoms[i])
-            t = s6 - 1.0
-            t *= s6
-            u += t.sum(axis=0)
-        u *= 4.0 * epsilon
-        if wall is not None:
-            beyond = np.maximum(np.sqrt(np.einsum("mdn,mdn->mn", atoms, atoms)) - wall, 0.0)
-            u += 0.5 * k * np.einsum("mn,mn->n", beyond, beyond)
-        return u
-
-    def gradient(x: Array, out: Array) -> None:
-        atoms, slopes = x.reshape(n_atoms, 3, -1), out.reshape(n_atoms, 3, -1)
-        slopes.fill(0.0)
-        for i in range(n_atoms - 1):
-            d = atoms[i + 1 :] - atoms[i]
-            s2, s6 = inverse6(d)
-            t = 0.5 - s6
-            t *= s6
-            t *= s2
-            t *= 48.0 * epsilon / sigma2
-            d *= t[:, np.newaxis]
-            slopes[i + 1 :] += d
-            slopes[i] -= d.sum(axis=0)
-        if wall is not None:
-            r = np.sqrt(np.einsum("mdn,mdn->mn", atoms, atoms))
-            if r.max() > wall:
-                slopes += (k * np.maximum(r - wall, 0.0) / np.maximum(r, wall))[:, np.newaxis] * atoms
-
-    return energy, gradient
+    return None, gradient
 
 
 def _logistic_regression(potential: p.LogisticRegression, dtype: type) -> tuple[Energy, Gradient]:
@@ -550,18 +271,10 @@ def _logistic_regression(potential: p.LogisticRegression, dtype: type) -> tuple[
 
 
 _LOOPS: dict[type, Callable] = {
-    p.Free: _free,
     p.Harmonic: _harmonic,
-    p.Gaussian: _gaussian,
     p.DoubleWell: _double_well,
-    p.Prinz: _prinz,
     p.MullerBrown: _muller_brown,
-    p.Rosenbrock: _rosenbrock,
-    p.HybridRosenbrock: _hybrid_rosenbrock,
-    p.NealFunnel: _neal_funnel,
     p.GaussianMixture: _gaussian_mixture,
-    p.Ring: _ring,
-    p.LennardJonesCluster: _lennard_jones_cluster,
     p.LogisticRegression: _logistic_regression,
 }
 
@@ -585,6 +298,6 @@ def mixture_by_differences(potential: p.GaussianMixture, dtype: type = np.float6
     return gradient
 
 
-def functions_of(potential: p.Potential, dtype: type = np.float64) -> tuple[Energy, Gradient]:
-    """energy(x) and gradient(x, out) in NumPy; their constants are made once, as a user would."""
+def functions_of(potential: p.Potential, dtype: type = np.float64) -> tuple[Energy | None, Gradient]:
+    """energy(x), where a comparison needs it, and gradient(x, out) in NumPy; their constants are made once."""
     return _LOOPS[type(potential)](potential, dtype)

@@ -1,4 +1,4 @@
-"""Small instances of every built-in potential, and schemes with step sizes that are stable on them.
+"""Potentials and schemes that many tests run through: the package's examples and some variants.
 
 Everything is made of integers, fractions and square roots, so that it has the same bits on every machine: the digests
 in tests/data/digests.json depend on it.
@@ -6,68 +6,35 @@ in tests/data/digests.json depend on it.
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 import langevin_fast as lf
+from langevin_fast import _core
 from langevin_fast import potentials as lfp
+from langevin_fast.potentials.examples import EXAMPLES, MEANS, Example
 
 PRECISIONS = {"double": np.float64, "single": np.float32}
+LEVELS = [level["name"] for level in _core.isa_levels() if level["supported"]]
+
+_NAMES = {"GaussianMixture": "GaussianMixture isotropic"}
 
 
-@dataclass(frozen=True)
-class Case:
-    make: Callable[[], lfp.Potential]
-    overdamped: float  # step size of ULA and LM
-    metropolis: float  # step size of MALA: larger, so that about one proposal in five is rejected
-    underdamped: float  # step size of the splitting schemes
-    kT: float = 1.0  # noqa: N815
-
-
-def _features() -> tuple[np.ndarray, np.ndarray]:
-    """Nine observations of three features (no multiple of four: the kernels take four rows at a time)."""
-    i, j = np.indices((9, 3))
-    return ((7 * i + 3 * j) % 11 - 5) / 4, np.arange(9) * 5 % 3 == 1
-
-
-MEANS = [[0.0, 1.0], [-2.0, 0.5], [1.5, -1.0]]
 COVARIANCES = [[[1.0, 0.25], [0.25, 0.5]], [[2.0, -0.75], [-0.75, 1.0]], [[0.5, 0.0], [0.0, 0.5]]]
 
+# one for each built-in potential, and variants that take other branches of its kernel
 POTENTIALS = {
-    "Free": Case(lambda: lfp.Free(2), 0.1, 0.1, 0.2, kT=0.5),
-    "Harmonic": Case(lambda: lfp.Harmonic([1.0, 4.0, 0.0], center=[0.25, -1.0, 9.0]), 0.1, 0.25, 0.3),
-    "Harmonic 1-D": Case(lambda: lfp.Harmonic(2.0), 0.2, 0.5, 0.5, kT=1.5),
-    "Harmonic 70-D": Case(
-        lambda: lfp.Harmonic(np.arange(70) % 7 + 1.0), 0.02, 0.05, 0.2
-    ),  # more than a window of noise
-    "Gaussian": Case(
-        lambda: lfp.Gaussian([0.5, -1.0, 2.0], [[2.0, 0.5, -0.25], [0.5, 1.0, 0.25], [-0.25, 0.25, 0.5]]),
-        0.05,
-        0.3,
-        0.2,
-    ),
-    "DoubleWell": Case(lfp.DoubleWell, 0.02, 0.15, 0.1),
-    "DoubleWell 3-D": Case(lambda: lfp.DoubleWell(3.0, width=1.25, tilt=0.5, dim=3, stiffness=2.5), 0.01, 0.08, 0.05),
-    "Prinz": Case(lfp.Prinz, 0.001, 0.015, 0.01),
-    "MullerBrown": Case(lambda: lfp.MullerBrown(scale=0.125), 0.0005, 0.003, 0.02),
-    "Rosenbrock": Case(lambda: lfp.Rosenbrock(a=1.5, b=20.0, scale=0.0625), 0.005, 0.06, 0.05),
-    "HybridRosenbrock": Case(
-        lambda: lfp.HybridRosenbrock(4, 2, a=0.5, b=[[1.0, 2.0, 3.0], [0.5, 0.25, 4.0]], mu=0.75), 0.002, 0.03, 0.02
-    ),
-    "NealFunnel": Case(lambda: lfp.NealFunnel(5, sigma=1.5), 0.005, 0.15, 0.05),
-    "GaussianMixture isotropic": Case(
-        lambda: lfp.GaussianMixture([0.5, 1.5, 2.0], MEANS, [0.5, 1.0, 2.0]), 0.05, 1.0, 0.2
-    ),
-    "GaussianMixture full": Case(lambda: lfp.GaussianMixture([0.5, 1.5, 2.0], MEANS, COVARIANCES), 0.05, 0.3, 0.2),
-    "GaussianMixture 1-D": Case(lambda: lfp.GaussianMixture([1, 3], [-1.0, 2.0], 0.25), 0.02, 0.3, 0.1),
-    "Ring": Case(lambda: lfp.Ring(radius=1.5, width=0.5, dim=3), 0.02, 0.3, 0.1),
-    "LennardJonesCluster": Case(lambda: lfp.LennardJonesCluster(7, wall=2.0), 0.00005, 0.0015, 0.005, kT=0.25),
-    "LogisticRegression": Case(lambda: lfp.LogisticRegression(*_features(), prior_scale=2.5), 0.05, 0.8, 0.2),
+    **{_NAMES.get(example.potential.kind, example.potential.kind): example for example in EXAMPLES},
+    "Harmonic 1-D": Example(lfp.Harmonic(2.0), 0.2, 0.5, 0.5, kT=1.5),
+    "Harmonic 70-D": Example(lfp.Harmonic(np.arange(70) % 7 + 1.0), 0.02, 0.05, 0.2),  # more than a window of noise
+    "DoubleWell 3-D": Example(lfp.DoubleWell(3.0, width=1.25, tilt=0.5, dim=3, stiffness=2.5), 0.01, 0.08, 0.05),
+    "GaussianMixture full": Example(lfp.GaussianMixture([0.5, 1.5, 2.0], MEANS, COVARIANCES), 0.05, 0.3, 0.2),
+    "GaussianMixture 1-D": Example(lfp.GaussianMixture([1, 3], [-1.0, 2.0], 0.25), 0.02, 0.3, 0.1),
 }
 
 # name -> what makes the scheme from a step size, kT
@@ -84,15 +51,31 @@ UNDERDAMPED = {
 }
 SCHEMES = {**OVERDAMPED, **UNDERDAMPED}
 
-# what the tests of bits run through
+# every potential with every scheme: what the digests hold
 GRID = [(potential, scheme) for potential in POTENTIALS for scheme in SCHEMES]
+
+
+def covering(*more: Sequence[str]) -> list[tuple[str, ...]]:
+    """(potential, scheme, precision, ...) for all that is compiled: each potential, precision and value of `more`.
+
+    Schemes and potentials do not multiply into code, because the kernels interpret programs. So each of these comes
+    twice: with MALA, the only scheme that needs energies, and with one of the other schemes, which take turns such that
+    each of them meets every combination of the rest.
+    """
+    others = [scheme for scheme in SCHEMES if scheme != "MALA"]
+    return [
+        (potential, scheme, *rest)
+        for i, potential in enumerate(POTENTIALS)
+        for j, rest in enumerate(itertools.product(PRECISIONS, *more))
+        for scheme in ("MALA", others[(i + j) % len(others)])
+    ]
 
 
 def problem(potential: str, scheme: str) -> tuple[lfp.Potential, lf.Scheme]:
     """The potential, and the scheme at a step size that suits it."""
     case = POTENTIALS[potential]
     h = case.metropolis if scheme == "MALA" else case.overdamped if scheme in OVERDAMPED else case.underdamped
-    return case.make(), SCHEMES[scheme](h, case.kT)
+    return case.potential, SCHEMES[scheme](h, case.kT)
 
 
 def varied(scheme: str, n: int, dim: int) -> tuple[lf.Scheme, dict]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -10,10 +11,17 @@ import pytest
 # before the extension, and with it the OpenMP library, is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+from cases import LEVELS
+
 from langevin_fast import _core
 from langevin_fast.backends import cpp
 
-LEVELS = [level["name"] for level in _core.isa_levels() if level["supported"]]
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """Several processes for whole folders; a few tests alone start faster in this one."""
+    few = config.option.keyword or not any(Path(argument).is_dir() for argument in config.args)
+    return 0 if few else min(len(os.sched_getaffinity(0)), 8)
 
 
 @pytest.fixture(params=LEVELS)

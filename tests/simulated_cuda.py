@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 import pytest
-from cases import GRID, POTENTIALS, PRECISIONS, problem, varied
+from cases import POTENTIALS, PRECISIONS, covering, problem, varied
 from numba import cuda
 
 import langevin_fast as lf
@@ -73,8 +73,7 @@ def test_elementary_functions_have_the_bits_of_numpy(name, dtype):
 # --- schemes and potentials -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize(("potential", "scheme"), [g for g in GRID if g[0] not in ("Harmonic 70-D",)])
+@pytest.mark.parametrize(("potential", "scheme", "precision"), [row for row in covering() if row[0] != "Harmonic 70-D"])
 def test_builtin_has_the_bits_of_cpp(potential, scheme, precision):
     long = potential.startswith(("Lennard", "Gaussian", "Logistic", "Hybrid"))
     made = problem(potential, scheme)
@@ -191,6 +190,22 @@ def test_custom_has_the_bits_of_numba(scheme, precision):
     potential = lf.potentials.Custom(energy=energy, gradient=gradient, dim=2, k=2.0, w=[1.0, 0.3])
     assert_equal_bits(*both(potential, scheme, other="numba", precision=precision))
     assert_equal_bits(*both(potential.replace(k=3.0), scheme, other="numba", precision=precision))
+
+
+def hole_energy(x):
+    return lf.math.where(x[0] > 0.75, -math.inf, 0.5 * x[0] * x[0])
+
+
+def hole_gradient(x, out):
+    out[0] = x[0]
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_an_energy_of_minus_infinity_is_rejected(precision):
+    potential = lf.potentials.Custom(energy=hole_energy, gradient=hole_gradient, dim=1)
+    made = both(potential, lf.MALA(0.5), other="numba", precision=precision, n_steps=20, stride=1)
+    assert_equal_bits(*made)
+    assert (made[0].positions <= 0.75).all() and (made[0].final.accepted < 20).all()
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

@@ -9,6 +9,7 @@ import pytest
 
 import langevin_fast as lf
 from langevin_fast import _core
+from langevin_fast.potentials.examples import EXAMPLES
 
 PACKAGE = Path(lf.__file__).parent
 KERNELS = Path(__file__).parents[1] / "cpp" / "kernels" / "kernels.cpp"
@@ -30,13 +31,14 @@ LAYERS = (
     {"__main__"},
 )
 
-# Inside a room: who may be imported by the others; the room's __init__ may import all of them.
+# Inside a room: who may be imported by the others; the room's __init__ and its examples may import all of them.
 ROOMS = {
     "potentials": {"potentials.base", "potentials.batch", "potentials.compiled"},
     "backends": {"backends.problem", "backends.cpp"},
     "jit": {"jit.aliases", "jit.packs", "jit.lane_functions", "jit.rebuilt"},
     "fokker_planck": {"fokker_planck.comparison", "fokker_planck.grid"},
     "gpu": {"gpu.device_functions"},
+    "cross_check": {"cross_check", "cross_check.report"},
     "score": {"score.functions", "score.objectives", "score.network_potential", "score.network"},
 }
 
@@ -124,7 +126,7 @@ def test_nothing_imports_upwards(module: str):
         assert exists(imported), f"{module} imports {imported}, which this test does not find"
         if imported.split(".")[0] != room:
             assert layer(imported) < layer(module), f"{module} imports {imported}, which is not below it"
-        elif not module.endswith("__init__"):
+        elif not module.endswith(("__init__", ".examples")):
             assert imported in ROOMS.get(room, ()), f"{module} imports its neighbour {imported}"
 
 
@@ -161,6 +163,58 @@ def test_every_potential_header_is_in_the_kernels():
     assert headers == {path.name for path in includes(KERNELS, {}) if path.parent.name == "potentials"}
 
 
-def test_both_lists_of_potentials_agree():
-    assert [potential.kind for potential in lf.potentials.BUILTIN] == list(_core.potential_names())
-    assert {potential.__name__ for potential in lf.potentials.BUILTIN} < set(lf.potentials.__all__)
+# --- the places of a potential: see docs/adding_a_potential.md --------------------------------------------------------
+
+
+def places() -> dict[str, list[str]]:
+    """Where a built-in potential has to be, and those that are there."""
+    headers, modules = KERNELS.parents[1] / "potentials", PACKAGE / "potentials"
+    readme = (KERNELS.parents[2] / "README.md").read_text(encoding="utf-8")
+    table = re.search(r"^\| potential \|.*?\n\n", readme, re.MULTILINE | re.DOTALL)
+    rows = [line for line in (table[0] if table else "").splitlines() if "your own" not in line]
+
+    def found(paths: Path, pattern: str) -> list[str]:
+        """First groups, in all files of a folder or in one file."""
+        files = sorted(paths.iterdir()) if paths.is_dir() else [paths]
+        texts = (path.read_text(encoding="utf-8") for path in files if path.is_file())
+        return [name for text in texts for name in re.findall(pattern, text, re.MULTILINE)]
+
+    user = {"CFunction", "FunctionPotential"}  # of addresses
+    by_address_or_elsewhere = {"GroupFunctions", "PointFunctions", "NetworkPotential"}
+    return {
+        "a header in cpp/potentials": [
+            name for name in found(headers, r"^struct (\w+) : PotentialBase") if name not in by_address_or_elsewhere
+        ],
+        "a line in cpp/potentials/list.hpp": found(headers / "list.hpp", r"^  X\((\w+)\)"),
+        "a class in src/langevin_fast/potentials": [
+            name for name in found(modules, r"^class (\w+)\(CompiledPotential\)") if name not in user
+        ],
+        "BUILTIN": [potential.__name__ for potential in lf.potentials.BUILTIN],
+        "__all__ of langevin_fast.potentials": [
+            name for name in lf.potentials.__all__ if getattr(lf.potentials, name) in lf.potentials.BUILTIN
+        ],
+        "an instance in EXAMPLES": [example.potential.kind for example in EXAMPLES],
+        "a row of the README's table": re.findall(r"`(\w+)`", "\n".join(rows)),
+    }
+
+
+def missing(found: dict[str, list[str]]) -> list[str]:
+    everywhere = sorted(set().union(*found.values()))
+    return [f"{name} needs {place}" for name in everywhere for place, names in found.items() if name not in names]
+
+
+def test_every_potential_is_in_every_place():
+    assert not missing(places())
+
+
+def test_what_is_missing_is_said():
+    for place in places():
+        found = places()
+        found[place].remove("Prinz")
+        assert missing(found) == [f"Prinz needs {place}"]
+
+
+def test_lists_of_potentials_have_one_order():
+    order = list(_core.potential_names())
+    assert [potential.kind for potential in lf.potentials.BUILTIN] == order
+    assert [example.potential.kind for example in EXAMPLES] == order

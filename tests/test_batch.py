@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cases import GRID, PRECISIONS, SCHEMES, problem, varied
+from cases import PRECISIONS, SCHEMES, covering, problem, varied
 
 import langevin_fast as lf
 from langevin_fast.potentials import Batch
@@ -23,8 +23,7 @@ def assert_same_run(a, b):
         np.testing.assert_array_equal(a.final.velocities, b.final.velocities)
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize(("name", "scheme_name"), GRID)
+@pytest.mark.parametrize(("name", "scheme_name", "precision"), covering())
 def test_same_bits_as_cpp(name, scheme_name, precision):
     potential, scheme = problem(name, scheme_name)
     arguments = {"n_steps": 23, "n_particles": 83, "seed": 3, "stride": 5, "burn_in": 2, "precision": precision}

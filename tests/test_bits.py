@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os
 import platform
@@ -17,7 +18,10 @@ from langevin_fast import _core, stepping
 
 N, STEPS, SEED = 150, 24, 99  # particles: whole groups, rests of them and a single one are among 1 ... N
 
-each_problem = pytest.mark.parametrize(("potential", "scheme"), cases.GRID, ids=lambda name: name)
+each_problem = pytest.mark.parametrize(("potential", "scheme", "precision"), cases.covering())
+each_problem_and_level = pytest.mark.parametrize(
+    ("potential", "scheme", "precision", "isa"), cases.covering(cases.LEVELS), indirect=["isa"]
+)
 each_precision = pytest.mark.parametrize("precision", cases.PRECISIONS)
 
 
@@ -59,7 +63,19 @@ def assert_same_end(got, expected, particles=slice(None)):
     np.testing.assert_array_equal(got.accepted, expected.accepted[particles])
 
 
-@each_precision
+def test_what_the_problems_cover():
+    """Everything, every pair but (potential, scheme), and every kernel with and without energies."""
+    rows = cases.covering(cases.LEVELS)
+    for columns, full in (
+        ((0, 2, 3), [cases.POTENTIALS, cases.PRECISIONS, cases.LEVELS]),
+        ((1, 2, 3), [cases.SCHEMES, cases.PRECISIONS, cases.LEVELS]),
+    ):
+        assert {tuple(row[c] for c in columns) for row in rows} == set(itertools.product(*full))
+    with_energies = {(potential, *rest) for potential, scheme, *rest in rows if scheme == "MALA"}
+    assert 2 * len(with_energies) == len(rows) == len(set(rows))
+    assert {row[1:] for row in cases.covering()} == set(itertools.product(cases.SCHEMES, cases.PRECISIONS))
+
+
 @each_problem
 def test_the_crowd_moves_and_stays_finite(potential, scheme, precision):
     """So that equality is not that of particles that stand still, and no two are the same."""
@@ -75,7 +91,7 @@ def test_the_crowd_moves_and_stays_finite(potential, scheme, precision):
 @pytest.mark.parametrize("potential", cases.POTENTIALS)
 def test_evaluation(potential, precision, use_isa):
     """Energies and gradients of many points, in parallel where that pays, are those of each point alone."""
-    u = cases.POTENTIALS[potential].make()
+    u = cases.POTENTIALS[potential].potential
     some = u.default_start + np.random.default_rng(4).normal(size=(37, u.dim)) / 8
     some = some.astype(cases.PRECISIONS[precision])
     many = np.resize(some, (10_000 + 2_000_000 // u.dim**2, u.dim))
@@ -86,7 +102,6 @@ def test_evaluation(potential, precision, use_isa):
             np.testing.assert_array_equal(function(many), np.resize(alone, (len(many), *alone.shape[1:])))
 
 
-@each_precision
 @each_problem
 def test_threads(potential, scheme, precision):
     for threads in (2, 3, 7):
@@ -95,8 +110,7 @@ def test_threads(potential, scheme, precision):
         assert_same_end(got.final, crowd(potential, scheme, precision).final)
 
 
-@each_precision
-@each_problem
+@each_problem_and_level
 def test_levels(potential, scheme, precision, isa):
     expected = crowd(potential, scheme, precision)
     got = run(potential, scheme, precision)
@@ -104,7 +118,6 @@ def test_levels(potential, scheme, precision, isa):
     assert_same_end(got.final, expected.final)
 
 
-@each_precision
 @each_problem
 def test_one_run_and_several(potential, scheme, precision):
     expected = crowd(potential, scheme, precision).final
@@ -116,7 +129,6 @@ def test_one_run_and_several(potential, scheme, precision):
         assert_same_end(sim.state, expected)
 
 
-@each_precision
 @each_problem
 def test_length_of_chunks(potential, scheme, precision, monkeypatch):
     expected = crowd(potential, scheme, precision)
@@ -130,7 +142,6 @@ def test_length_of_chunks(potential, scheme, precision, monkeypatch):
     assert_same_frames(got, expected, frames=slice(6, None, 2))
 
 
-@each_precision
 @each_problem
 def test_stride_and_burn_in(potential, scheme, precision):
     expected = crowd(potential, scheme, precision)
@@ -143,8 +154,7 @@ def test_stride_and_burn_in(potential, scheme, precision):
     assert_same_end(got.final, expected.final)
 
 
-@each_precision
-@each_problem
+@each_problem_and_level
 def test_alone_and_in_the_crowd(potential, scheme, precision, isa):
     expected = crowd(potential, scheme, precision)
     for k in (0, 17, 63, 64, 127, 128, 149):
@@ -153,8 +163,7 @@ def test_alone_and_in_the_crowd(potential, scheme, precision, isa):
         assert_same_end(got.final, expected.final, particles=slice(k, k + 1))
 
 
-@each_precision
-@each_problem
+@each_problem_and_level
 def test_small_crowds(potential, scheme, precision, isa):
     expected = crowd(potential, scheme, precision)
     for n in (2, 3, 4, 5, 6, 7, 8, 9, 16, 17, 33, 63, 64, 65, 129):
@@ -164,7 +173,6 @@ def test_small_crowds(potential, scheme, precision, isa):
         assert_same_end(got.final, expected.final, particles=slice(first, first + n))
 
 
-@each_precision
 @each_problem
 def test_order_of_particles(potential, scheme, precision):
     order = np.random.default_rng(1).permutation(N)

@@ -1,6 +1,7 @@
 """The cross-check agrees with sound code, and finds every fault that is planted."""
 
-import sys
+import re
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import langevin_fast as lf
 from langevin_fast import backends, cli, reference
 from langevin_fast.backends import cpp
-from langevin_fast.cross_check import BackendReport, standard_problems
+from langevin_fast.cross_check import BackendReport, comparisons
 from langevin_fast.functions import Functions
 from langevin_fast.schemes import Instruction, Program
 
@@ -229,8 +230,7 @@ def test_finds_a_wrong_noise(monkeypatch):
     def wrong(seed, particle, start, count, precision="double"):
         return lf.noise(seed, particle, start + 1, count, precision)
 
-    # the module, not the function of the same name
-    monkeypatch.setattr(sys.modules["langevin_fast.cross_check"], "noise", wrong)
+    monkeypatch.setattr(comparisons, "noise", wrong)
     found = problems(lf.cross_check(lf.potentials.Free(1), lf.ULA(0.1), moment_steps=0))
     assert found.startswith("noise: number 0 of stream 0 is")
 
@@ -257,6 +257,63 @@ def test_divergence_is_a_problem():
     assert "is not finite after step" in found
 
 
+# --- potentials that take long ----------------------------------------------------------------------------------------
+
+
+def pairs_energy(x):
+    total = 0.0
+    for i in range(len(x)):
+        for j in range(i):
+            total += 0.005 * (x[i] - x[j]) ** 2
+        total += 0.5 * x[i] ** 2
+    return total
+
+
+def pairs_gradient(x, out):
+    for i in range(len(x)):
+        out[i] = x[i]
+        for j in range(len(x)):
+            out[i] += 0.01 * (x[i] - x[j])
+
+
+def wrong_pairs_gradient(x, out):
+    pairs_gradient(x, out)
+    out[123] *= 1.001
+
+
+@pytest.fixture
+def hurry(monkeypatch):
+    monkeypatch.setattr(comparisons, "SECONDS", 0.05)
+
+
+@pytest.mark.parametrize("scheme", [lf.BAOAB(0.1, friction=1.0), lf.MALA(0.01)], ids=repr)
+def test_a_large_potential_is_compared_in_part(hurry, scheme):
+    potential = lf.potentials.Custom(energy=pairs_energy, gradient=pairs_gradient, dim=200, check=False)
+    started = time.monotonic()
+    report = lf.cross_check(potential, scheme, moment_steps=100)
+    assert time.monotonic() - started < 60  # most of it compilation; minutes without a bound
+    assert report.ok, report
+    numba, batch, gradient, *_ = report.left_out
+    for name, left_out in (("numba", numba), ("batch", batch)):
+        assert re.fullmatch(rf"{name}: steps: \d+ of 24, 2 of 16 particles", left_out)
+    assert re.fullmatch(r"gradient: \d+ of 200 components one by one, the others along one direction", gradient)
+    assert "left out for time: numba: steps" in str(report)
+    wrong = lf.potentials.Custom(energy=pairs_energy, gradient=wrong_pairs_gradient, dim=200, check=False)
+    found = problems(lf.cross_check(wrong, scheme, n_steps=1, moment_steps=0))
+    assert "along a random direction of" in found or "gradient: component 123 is" in found
+
+
+def test_nothing_is_left_out_of_a_small_potential():
+    report = lf.cross_check(lf.potentials.DoubleWell(), lf.ULA(0.01), n_steps=3, moment_steps=10)
+    assert report.left_out == ()
+    assert "left out" not in str(report)
+
+
+def test_progress_is_shown(capfd):
+    lf.cross_check(lf.potentials.Free(2), lf.ULA(0.1), n_steps=3, moment_steps=10, progress=True)
+    assert "51.0/51.0" in capfd.readouterr().err  # 3 backends of 3 + 10 steps, 10 of the other run, 2 components
+
+
 # --- arguments, command line ------------------------------------------------------------------------------------------
 
 
@@ -268,16 +325,12 @@ def test_divergence_is_a_problem():
         ({"moment_steps": -1}, "moment_steps"),
         ({"seed": -1}, "seed"),
         ({"precision": "half"}, "precision"),
+        ({"scheme": lf.ULA([0.1, 0.2])}, "one step_size and one kT"),
     ],
 )
 def test_arguments(arguments, match):
     with pytest.raises(ValueError, match=match):
-        lf.cross_check(lf.potentials.Free(1), lf.ULA(0.1), **arguments)
-
-
-def test_every_builtin_has_a_standard_problem():
-    kinds = [potential.kind for potential, *_ in standard_problems()]
-    assert kinds == [potential.kind for potential in lf.potentials.BUILTIN]
+        lf.cross_check(lf.potentials.Free(1), **{"scheme": lf.ULA(0.1), **arguments})
 
 
 def test_command_line_agrees(capsys):

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCKS = [
-    pytest.param(block, id=f"{path.name}-{i}")
+    pytest.param(block, id=f"{path.name}-{i}", marks=[pytest.mark.slow] if "fit_network" in block else [])
     for path in DOCUMENTS
     for i, block in enumerate(re.findall(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), re.M | re.S))
 ]
@@ -60,7 +60,12 @@ def example(tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize("name", [path.stem for path in EXAMPLES])
+LONG = ("digits", "learned_densities", "low_density")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(path.stem, marks=[pytest.mark.slow] if path.stem in LONG else []) for path in EXAMPLES]
+)
 def test_examples(name: str, example):
     done, folder = example(name)
     assert done.returncode == 0, done.stderr
@@ -71,6 +76,7 @@ def test_examples(name: str, example):
         assert (folder / figure).read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_generated_digits_are_digits(example):
     """Chance level: no shuffled digit is accepted. The limits leave room for other processors' training."""
     output = example("digits")[0].stdout
@@ -87,6 +93,7 @@ def test_generated_digits_are_digits(example):
     assert min(int(n) for n in counts[1].split()) > 0
 
 
+@pytest.mark.slow
 def test_annealing_repairs_what_plain_langevin_gets_wrong(example):
     found = [float(p) for p in re.findall(r"(0\.\d{4}) ±", example("low_density")[0].stdout)]
     assert len(found) == 7
@@ -94,6 +101,7 @@ def test_annealing_repairs_what_plain_langevin_gets_wrong(example):
     assert found[4] < found[5] and all(0.785 < p < 0.805 for p in found[5:])
 
 
+@pytest.mark.slow
 def test_learned_densities_are_near_the_data(example):
     rows = re.findall(r"(-?0\.\d{5}), (-?0\.\d{5}) +([\d.]+)%$", example("learned_densities")[0].stdout, re.M)
     assert len(rows) == 3

@@ -116,6 +116,7 @@ def test_ornstein_uhlenbeck_transition_density_at_second_order():
             assert extrapolated(moments[1][i], moments[2][i]) == pytest.approx(exact, rel=3e-4)
 
 
+@pytest.mark.slow
 def test_transient_of_the_double_well_at_second_order():
     reference = value("transient.DW1 overdamped D=kT=1, start delta at x=-1")
     times = [0.1, 0.25, 0.5, 1.0, 2.0]
@@ -216,6 +217,7 @@ def test_mueller_brown_populations():
 # --- particles --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("potential", "bounds", "n", "start", "kT", "h"),
     [

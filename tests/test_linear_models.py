@@ -76,6 +76,7 @@ def test_denoising_slope_reference():
     assert -GaussianModel().fit(x, sigma=0.5).precision[0, 0] == pytest.approx(-0.4, abs=0.004)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["rbf", "fourier"])
 def test_features_learn_a_mixture(kind):
     target = lf.potentials.GaussianMixture([1, 2], [[-1.5, 0.0], [1.0, 0.5]], 0.5)

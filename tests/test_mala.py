@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import reference
+from numba import cfunc
 from scipy.special import betainc
 
 import langevin_fast as lf
@@ -258,6 +259,44 @@ def test_proposals_that_are_not_finite_are_rejected_and_counted(precision):
     assert overflows > 0.5 * n * n_steps
     assert np.isfinite(sim.positions).all() and (sim.diverged == -1).all()
     assert 0 <= sim.acceptance_rate.mean() < 0.5
+
+
+def hole_energy(x):
+    return lf.math.where(x[0] > 0.75, -np.inf, 0.5 * x[0] * x[0])
+
+
+def hole_gradient(x, out):
+    out[0] = x[0]
+
+
+@cfunc("float64(CPointer(float64))")
+def c_hole_energy(x):
+    return -np.inf if x[0] > 0.75 else 0.5 * x[0] * x[0]
+
+
+@cfunc("void(CPointer(float64), CPointer(float64))")
+def c_hole_gradient(x, out):
+    out[0] = x[0]
+
+
+HOLES = {
+    "cpp": lf.potentials.CFunction(energy=c_hole_energy, gradient=c_hole_gradient, dim=1),
+    "numba": lf.potentials.Custom(energy=hole_energy, gradient=hole_gradient, dim=1),
+    "batch": lf.potentials.Batch(
+        energy=lambda x: np.where(x[:, 0] > 0.75, -np.inf, 0.5 * x[:, 0] ** 2), gradient=lambda x: x, dim=1
+    ),
+}
+
+
+@pytest.mark.parametrize("precision", DTYPES)
+@pytest.mark.parametrize("n", [1, 150])
+@pytest.mark.parametrize("backend", HOLES)
+def test_an_energy_of_minus_infinity_is_rejected(backend, n, precision):
+    """There the ratio is +inf, greater than the logarithm of any uniform, and the gradient is finite."""
+    tolerance = 1e-13 if precision == "double" else 2e-6
+    start = np.zeros((n, 1))
+    ratios = compare_with_plain(HOLES[backend], start, 0.5, 1.0, 1.0, precision, 60, tolerance, seed=3)
+    assert 0.05 < np.isneginf(ratios).mean() < 0.5
 
 
 def test_a_rejected_particle_stays_exactly_where_it_was():

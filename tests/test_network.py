@@ -86,6 +86,7 @@ def test_save_and_load(network, tmp_path):
         ScoreNetwork.load(tmp_path / "other.npz")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["implicit", "sliced"])
 def test_objectives_without_noise(objective):
     target = lf.potentials.DoubleWell(0.25)
@@ -97,6 +98,7 @@ def test_objectives_without_noise(objective):
         network(grid, 1.0)
 
 
+@pytest.mark.slow
 def test_early_stopping_and_seeds():
     x = data(64, 8)
     arguments = {"sigmas": [1.0, 0.5], "width": 32, "depth": 1, "n_epochs": 400, "patience": 5, "batch_size": 16}

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cases import GRID, POTENTIALS, PRECISIONS, problem
+from cases import POTENTIALS, PRECISIONS, SCHEMES, problem
 
 import langevin_fast as lf
 
@@ -19,7 +19,7 @@ def points(potential, dtype):
 @pytest.mark.parametrize("dtype", PRECISIONS.values())
 @pytest.mark.parametrize("name", POTENTIALS)
 def test_twin_on_arrays(name, dtype):
-    potential = POTENTIALS[name].make()
+    potential = POTENTIALS[name].potential
     x, p = points(potential, dtype), potential.parameters.astype(dtype)
     columns, g = np.ascontiguousarray(x.T), np.full(x.T.shape, np.nan, dtype)
     with np.errstate(all="ignore"):
@@ -31,7 +31,7 @@ def test_twin_on_arrays(name, dtype):
 
 @pytest.mark.parametrize("name", POTENTIALS)
 def test_twin_of_one_point(name):
-    potential = POTENTIALS[name].make()
+    potential = POTENTIALS[name].potential
     for x in points(potential, np.float64)[:5]:
         g = np.empty(potential.dim)
         with np.errstate(all="ignore"):
@@ -40,19 +40,28 @@ def test_twin_of_one_point(name):
         np.testing.assert_array_equal(potential.functions.energy(x, potential.parameters), potential.energy(x))
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize(("name", "scheme_name"), GRID)
-def test_numba_backend_has_the_bits_of_cpp(name, scheme_name, precision):
-    potential, scheme = problem(name, scheme_name)
-    # a wide group, one vector with unused lanes, and a particle alone
-    for n in (83, 1):
-        runs = [
-            lf.sample(potential, scheme, n_steps=25, n_particles=n, seed=3, stride=6, precision=precision, backend=b)
-            for b in ("cpp", "numba")
-        ]
-        assert [run.backend for run in runs] == ["cpp", "numba"]
-        np.testing.assert_array_equal(runs[0].positions, runs[1].positions)
-        np.testing.assert_array_equal(runs[0].final.positions, runs[1].final.positions)
-        if runs[0].velocities is not None:
-            np.testing.assert_array_equal(runs[0].final.velocities, runs[1].final.velocities)
-        np.testing.assert_array_equal(runs[0].final.accepted, runs[1].final.accepted)
+# Compilation is what takes time here. Arrays above have both precisions of every twin.
+TURNS = [(name, list(PRECISIONS)[i % 2]) for i, name in enumerate(POTENTIALS)]
+
+
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [
+        pytest.param(name, precision, marks=[] if (name, precision) in TURNS else pytest.mark.slow)
+        for name in POTENTIALS
+        for precision in PRECISIONS
+    ],
+)
+def test_numba_backend_has_the_bits_of_cpp(name, precision):
+    for scheme_name in SCHEMES:
+        potential, scheme = problem(name, scheme_name)
+        # a wide group, one vector with unused lanes, and a particle alone
+        for n in (83, 1):
+            arguments = {"n_steps": 25, "n_particles": n, "seed": 3, "stride": 6, "precision": precision}
+            runs = [lf.sample(potential, scheme, backend=b, **arguments) for b in ("cpp", "numba")]
+            assert [run.backend for run in runs] == ["cpp", "numba"]
+            np.testing.assert_array_equal(runs[0].positions, runs[1].positions)
+            np.testing.assert_array_equal(runs[0].final.positions, runs[1].final.positions)
+            if runs[0].velocities is not None:
+                np.testing.assert_array_equal(runs[0].final.velocities, runs[1].final.velocities)
+            np.testing.assert_array_equal(runs[0].final.accepted, runs[1].final.accepted)

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _cross_check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """0 if all agree, 1 if anything does not; what parser.error raises (2) for wrong arguments."""
-    from .cross_check import check_installation
+    from .cross_check.installation import check_installation
     from .potentials import BUILTIN
 
     known = [potential.kind for potential in BUILTIN]

@@ -8,6 +8,7 @@ the bit.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ def _words(seed: int, stream: int, tag: int, number: int, precision: str) -> tup
     return w, number % per_block, width
 
 
+@functools.lru_cache(maxsize=2**17)
 def normal(seed: int, stream: int, number: int, precision: str = "double") -> float:
     """One normal of a stream's thermal noise, by the documented map from words (docs/reproducibility.md)."""
     words, place, width = _words(seed, stream, _THERMAL, number, precision)
