@@ -43,7 +43,8 @@ BLOCKS = [0, 1, 7, 2**31, 2**32 - 1, 2**32, 2**45 + 9]
 @pytest.mark.parametrize("tag", ["thermal", "metropolis"])
 def test_noise_has_the_bits_of_the_cpu(stream, dtype, tag):
     seed = 0x0123456789ABCDEF
-    noise, tag_number = Noise(dtype), _core.TAGS[tag]
+    noise = Noise(dtype)
+    tag_number = _core.TAGS[tag] + (_core.SINGLE_PRECISION_TAG if dtype is np.float32 else 0)
     u = np.uint64
     low, high = u(stream & 0xFFFFFFFF), u(stream >> 32 | tag_number << 24)
     for number in BLOCKS:
@@ -239,14 +240,12 @@ def test_cross_check_includes_it():
 
 
 def test_cross_check_finds_a_fault_on_the_gpu(monkeypatch):
-    right = cuda_backend._advance
+    import dataclasses
 
-    def wrong(problem, *arguments):
-        import dataclasses
-
-        return right(dataclasses.replace(problem, seed=problem.seed + 1), *arguments)
-
-    monkeypatch.setattr(cuda_backend, "_advance", wrong)
+    right = cuda_backend.prepare
+    monkeypatch.setattr(
+        cuda_backend, "prepare", lambda problem, n: right(dataclasses.replace(problem, seed=problem.seed + 1), n)
+    )
     report = lf.cross_check(lf.potentials.DoubleWell(), lf.ULA(0.01), n_particles=4, n_steps=6, moment_steps=0)
     assert any(problem.startswith("cuda: step 1, particle") for problem in report.problems)
 

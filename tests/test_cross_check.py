@@ -12,7 +12,7 @@ from langevin_fast import backends, cli, reference
 from langevin_fast.backends import cpp
 from langevin_fast.cross_check import BackendReport, comparisons
 from langevin_fast.functions import Functions
-from langevin_fast.schemes import Instruction, Program
+from langevin_fast.schemes import Program
 
 # --- the reference knows what is known elsewhere ----------------------------------------------------------------------
 
@@ -134,19 +134,22 @@ def test_finds_a_twin_that_differs_by_rounding(monkeypatch):
 
 def plant(monkeypatch, change):
     """Let the numba backend run a changed problem; the other backends stay sound."""
-    right = cpp.run
+    right = cpp.CppRunner.__init__
 
-    def wrong(problem, state, n_steps, frames, threads, kind, functions):
-        if kind == "GroupFunctions":
-            problem = change(problem)
-        return right(problem, state, n_steps, frames, threads, kind, functions)
+    def wrong(self, problem, threads, kind, functions, keep=None):
+        right(self, change(problem) if kind == "GroupFunctions" else problem, threads, kind, functions, keep)
 
-    monkeypatch.setattr(cpp, "run", wrong)
+    monkeypatch.setattr(cpp.CppRunner, "__init__", wrong)
+
+
+def with_coefficients(program, change):
+    """`change` makes an operation's coefficients from its letter and the right ones."""
+    pairs = zip(program.letters, program.coefficients, strict=True)
+    return Program(program.letters, tuple(change(letter, k) for letter, k in pairs))
 
 
 def with_program(problem, change):
-    instructions = tuple(change(instruction) for instruction in problem.program.instructions)
-    return with_field(problem, program=Program(instructions, *problem.program[1:]))
+    return with_field(problem, program=with_coefficients(problem.program, change))
 
 
 def with_field(problem, **fields):
@@ -164,10 +167,17 @@ def test_finds_the_noise_of_another_stream(monkeypatch, scheme, precision):
 
 
 def test_finds_a_wrong_noise_index(monkeypatch):
-    def change(problem):
-        return with_program(problem, lambda i: Instruction(i.letter, 1 if i.letter == "O" else 0, i.coefficients))
+    right = cpp.CppRunner.advance
 
-    plant(monkeypatch, change)
+    def wrong(self, state, n_steps, recordings=()):
+        if self._keep is None:  # not the numba backend
+            return right(self, state, n_steps, recordings)
+        later = [r._replace(first=r.first + 1) for r in recordings]
+        return with_field(
+            right(self, with_field(state, step=state.step + 1), n_steps, later), step=state.step + n_steps
+        )
+
+    monkeypatch.setattr(cpp.CppRunner, "advance", wrong)
     found = problems(lf.cross_check(lf.potentials.DoubleWell(), lf.Splitting("OBABO", 0.1, drag=1.0), moment_steps=0))
     assert "numba: step 1, particle" in found
     assert "are the numbers of the noise the right ones?" in found
@@ -175,15 +185,10 @@ def test_finds_a_wrong_noise_index(monkeypatch):
 
 @pytest.mark.parametrize("scheme", [s for s in SCHEMES if not isinstance(s, lf.MALA)], ids=lambda s: type(s).__name__)
 def test_finds_a_wrong_noise_coefficient(monkeypatch, scheme):
-    def change(problem):
-        def one(i):
-            if i.letter not in "ELO":
-                return i
-            return Instruction(i.letter, i.draw, (i.coefficients[0], i.coefficients[1] * (1 + 1e-9)))
+    def change(letter, k):
+        return (k[0], k[1] * (1 + 1e-9)) if letter in "ELO" else k
 
-        return with_program(problem, one)
-
-    plant(monkeypatch, change)
+    plant(monkeypatch, lambda problem: with_program(problem, change))
     found = problems(lf.cross_check(lf.potentials.DoubleWell(), scheme, moment_steps=0))
     assert "numba: step 1, particle" in found
     assert "the coefficient of the noise: too large by a factor of 1 + 1e-09" in found
@@ -194,15 +199,8 @@ def test_finds_a_wrong_coefficient_that_all_backends_share(monkeypatch):
     right = lf.BAOAB.program
 
     def wrong(self, mass):
-        program = right(self, mass)
-        return Program(
-            tuple(
-                Instruction(i.letter, i.draw, (i.coefficients[0] * (1 + 1e-9), *i.coefficients[1:]))
-                if i.letter == "O"
-                else i
-                for i in program.instructions
-            ),
-            *program[1:],
+        return with_coefficients(
+            right(self, mass), lambda letter, k: (k[0] * (1 + 1e-9), *k[1:]) if letter == "O" else k
         )
 
     monkeypatch.setattr(lf.BAOAB, "program", wrong)
@@ -218,7 +216,7 @@ def test_finds_a_wrong_acceptance_test(monkeypatch):
 
     def wrong(self, mass):
         program, hot = right(self, mass), right(lf.MALA(self.step_size, kT=3.0), mass)
-        return Program((program.instructions[0], hot.instructions[1]), *program[1:])
+        return Program("PM", (program.coefficients[0], hot.coefficients[1]))
 
     monkeypatch.setattr(lf.MALA, "program", wrong)
     scheme = lf.MALA(0.3)
@@ -237,16 +235,12 @@ def test_finds_a_wrong_noise(monkeypatch):
 
 def test_finds_another_law(monkeypatch):
     # what no single step shows: a run that is restarted from elsewhere; here, another temperature in long runs only
-    right = cpp.run
+    def change(problem):
+        if len(problem.streams) <= 100:
+            return problem
+        return with_program(problem, lambda letter, k: (k[0], 1.5 * k[1]))
 
-    def wrong(problem, state, n_steps, frames, threads, kind, functions):
-        if kind == "GroupFunctions" and len(problem.streams) > 100:
-            problem = with_program(
-                problem, lambda i: Instruction(i.letter, i.draw, (i.coefficients[0], 1.5 * i.coefficients[1]))
-            )
-        return right(problem, state, n_steps, frames, threads, kind, functions)
-
-    monkeypatch.setattr(cpp, "run", wrong)
+    plant(monkeypatch, change)
     found = problems(lf.cross_check(lf.potentials.Harmonic([1.0]), lf.ULA(0.05), moment_steps=400))
     assert found.startswith("numba: means of x or x^2 after 400 steps are off by")
 

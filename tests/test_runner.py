@@ -1,0 +1,434 @@
+"""What a simulation keeps between its runs, what it records, and what it carries when it is stopped."""
+
+from __future__ import annotations
+
+import copy
+import ctypes
+import pickle
+import textwrap
+
+import cases
+import numpy as np
+import pytest
+
+import langevin_fast as lf
+from langevin_fast import arguments, backends
+
+WELL = lf.potentials.DoubleWell(dim=2)
+ULA = lf.ULA(0.02)
+BAOAB = lf.BAOAB(0.1, friction=1.0)
+MALA = lf.MALA(0.1)
+
+
+# ---- gradients are computed once ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("scheme", "extra"), [(ULA, 0), (BAOAB, 1), (MALA, 1), (lf.Splitting("OBABO", 0.1, drag=1.0), 1)]
+)
+def test_the_block_loop_calls_a_gradient_once_per_step(scheme, extra):
+    calls = []
+
+    @ctypes.CFUNCTYPE(None, ctypes.POINTER(ctypes.c_double), ctypes.POINTER(ctypes.c_double))
+    def gradient(x, g):
+        calls.append(x[0])
+        g[0] = x[0]
+
+    energy = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.POINTER(ctypes.c_double))(lambda x: 0.5 * x[0] * x[0])
+    spring = lf.potentials.CFunction(gradient=gradient, energy=energy, dim=1)
+    sim = lf.Simulation(spring, scheme, n_particles=1, seed=2)
+    calls.clear()
+    sim.run(30)
+    for _ in range(10):
+        sim.run(1)
+    assert len(calls) == 40 + extra
+    plain = lf.Simulation(lf.potentials.Harmonic([1.0]), scheme, n_particles=1, seed=2)
+    plain.run(40)
+    np.testing.assert_array_equal(sim.positions, plain.positions)
+
+
+@pytest.mark.parametrize("n", [1, 5, 70])
+@pytest.mark.parametrize("scheme", [BAOAB, MALA, lf.LeimkuhlerMatthews(0.02)], ids=lambda s: type(s).__name__)
+def test_what_is_kept_changes_no_bits(scheme, n):
+    whole = lf.Simulation(WELL, scheme, n_particles=n, seed=5)
+    whole.run(60)
+    parts = lf.Simulation(WELL, scheme, n_particles=n, seed=5)
+    for steps in (1, 1, 2, 7, 19, 30):
+        parts.run(steps)
+    forgetful = lf.Simulation(WELL, scheme, n_particles=n, seed=5)
+    for _ in range(6):
+        forgetful.run(10)
+        forgetful._stepper.runner = None
+    for other in (parts, forgetful):
+        np.testing.assert_array_equal(other.positions, whole.positions)
+        np.testing.assert_array_equal(other.state.accepted, whole.state.accepted)
+
+
+# ---- frames ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", ["cpp", "numba", "batch"])
+@pytest.mark.parametrize("scheme", [ULA, BAOAB], ids=lambda s: type(s).__name__)
+def test_several_observers_at_once(scheme, backend):
+    potential = WELL
+    if backend == "batch":
+        potential = lf.potentials.Batch(gradient=WELL.gradient, dim=2, start=WELL.default_start)
+    every_step = lf.sample(WELL, scheme, n_particles=9, n_steps=50, seed=3)
+    sim = lf.Simulation(potential, scheme, n_particles=9, seed=3, backend=backend)
+    sim.run(11)
+    some, late = lf.observers.Frames(4), lf.observers.Frames(3, start=20)
+    sim.run(39, record=[some, late])
+    assert some.steps.tolist() == list(range(15, 51, 4))
+    assert late.steps.tolist() == list(range(34, 51, 3))
+    for frames in (some, late):
+        np.testing.assert_array_equal(frames.positions, every_step.positions[frames.steps - 1])
+        if scheme is BAOAB:
+            np.testing.assert_array_equal(frames.velocities, every_step.velocities[frames.steps - 1])
+        else:
+            assert frames.velocities is None
+
+
+def test_frames_do_not_depend_on_chunks(monkeypatch):
+    from langevin_fast import stepping
+
+    whole = lf.sample(WELL, BAOAB, n_particles=3, n_steps=40, stride=3, burn_in=5, seed=1)
+    monkeypatch.setattr(stepping, "_LONGEST_CHUNK", 7)
+    cut = lf.sample(WELL, BAOAB, n_particles=3, n_steps=40, stride=3, burn_in=5, seed=1)
+    np.testing.assert_array_equal(cut.positions, whole.positions)
+    np.testing.assert_array_equal(cut.velocities, whole.velocities)
+
+
+def test_frames_belong_to_one_run():
+    frames = lf.observers.Frames()
+    with pytest.raises(ValueError, match="has seen no run"):
+        _ = frames.positions
+    sim = lf.Simulation(WELL, ULA, n_particles=2, seed=1)
+    sim.run(3, record=[frames])
+    with pytest.raises(ValueError, match="holds the frames of a run already"):
+        sim.run(3, record=[frames])
+    assert sim.step == 3
+    assert repr(frames) == "<Frames: 3 so far, every=1, start=0>"
+
+
+@pytest.mark.parametrize(
+    ("record", "error", "match"),
+    [
+        (lf.observers.Frames(), TypeError, "record must be a sequence of lf.observers.Frames"),
+        ([1], TypeError, "record must be a sequence"),
+        ([lf.observers.Frames() for _ in range(8)], ValueError, "record holds 8 observers; at most 7"),
+    ],
+)
+def test_wrong_records(record, error, match):
+    with pytest.raises(error, match=match):
+        lf.Simulation(WELL, ULA, seed=1).run(3, record=record)
+
+
+@pytest.mark.parametrize("arguments", [{"every": 0}, {"every": 1.5}, {"start": -1}])
+def test_wrong_frames(arguments):
+    with pytest.raises((TypeError, ValueError), match=next(iter(arguments))):
+        lf.observers.Frames(**arguments)
+
+
+# ---- stages ---------------------------------------------------------------------------------------------------------
+
+GIVEN = {
+    "initial": None, "velocities": None, "n_particles": 7, "mass": 1.0, "seed": 4, "backend": "auto",
+    "precision": "double", "threads": None, "streams": None, "first_step": 0, "on_divergence": "raise",
+}  # fmt: skip
+
+
+def springs(kind):
+    stiffnesses = (1.0, 3.0, 2.0)
+    if kind == "Harmonic":
+        return [lf.potentials.Harmonic([k, 1.0]) for k in stiffnesses]
+    if kind == "Custom":
+
+        def gradient(x, out, k):
+            out[0] = k * x[0]
+            out[1] = x[1]
+
+        first = lf.potentials.Custom(gradient=gradient, dim=2, k=1.0)
+        return [first.replace(k=k) for k in stiffnesses]
+    return [
+        lf.potentials.Batch(gradient=lambda x, k=k: x * np.array([k, 1.0]), dim=2, start=[0.0, 0.0])
+        for k in stiffnesses
+    ]
+
+
+@pytest.mark.parametrize("precision", ["double", "single"])
+@pytest.mark.parametrize("scheme", [lf.ULA, lf.LeimkuhlerMatthews, lf.BAOAB], ids=lambda s: s.__name__)
+@pytest.mark.parametrize("kind", ["Harmonic", "Custom", "Batch"])
+def test_stages_are_one_run_with_the_bits_of_many(kind, scheme, precision):
+    potentials = springs(kind)
+    made = [scheme(h, **({"friction": 1.0} if scheme is lf.BAOAB else {})) for h in (0.1, 0.05, 0.2)]
+    given = {**GIVEN, "precision": precision}
+    one = lf.Simulation.in_stages(potentials, made, 8, **given)
+    one.run(3)
+    frames = lf.observers.Frames(5)
+    one.run(27, record=[frames])
+    x, v, step, seen = None, None, 0, {}
+    for potential, stage, n in zip(potentials, made, (8, 8, 14), strict=True):
+        start = {**given, "initial": x, "velocities": v, "first_step": step}
+        sim = lf.Simulation(potential, stage, **start)
+        for _ in range(n):
+            sim.run(1)
+            seen[sim.step] = sim.positions
+        x, v, step = sim.positions, sim.velocities, sim.step
+    np.testing.assert_array_equal(one.positions, x)
+    np.testing.assert_array_equal(frames.positions, [seen[s] for s in frames.steps.tolist()])
+    assert one.potential is potentials[2] and one.scheme is made[2]
+
+
+def test_stages_must_be_alike():
+    with pytest.raises(ValueError, match="must be of one kind"):
+        lf.Simulation.in_stages([lf.potentials.Harmonic([1.0]), lf.potentials.DoubleWell()], [ULA, ULA], 5, **GIVEN)
+
+
+def test_a_divergence_in_stages_is_found_at_its_step():
+    well = lf.potentials.DoubleWell()
+    sim = lf.Simulation.in_stages([well, well], [lf.ULA(0.01), lf.ULA(2.0)], 20, **GIVEN)
+    with pytest.raises(lf.DivergenceError) as caught:
+        sim.run(60)
+    assert caught.value.step > 20 and sim.step == caught.value.step - 1
+    assert caught.value.step_size == 2.0
+
+
+# ---- a simulation cannot be changed behind its back -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["scheme", "potential", "seed", "positions", "step", "anything"])
+def test_attributes_cannot_be_set(name):
+    sim = lf.Simulation(WELL, ULA, seed=1)
+    with pytest.raises(AttributeError, match=f"{name}: attributes of a simulation cannot be set"):
+        setattr(sim, name, 1)
+    assert sim.scheme is ULA
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))], ids=["deepcopy", "pickle"])
+def test_copies_go_on_to_the_same_bits(copied):
+    sim = lf.Simulation(WELL, MALA, n_particles=5, seed=1)
+    sim.run(20)
+    other = copied(sim)
+    sim.run(20)
+    other.run(20)
+    np.testing.assert_array_equal(other.positions, sim.positions)
+    np.testing.assert_array_equal(other.acceptance_rate, sim.acceptance_rate)
+    assert not other.positions.flags.writeable
+
+
+def test_a_state_is_shown_in_one_line():
+    assert (
+        repr(lf.Simulation(WELL, ULA, n_particles=3, seed=1).state)
+        == "<State after step 0: 3 particles in 2 dimensions>"
+    )
+
+
+# ---- what stops a run carries what was computed ---------------------------------------------------------------------
+
+
+class StopError(Exception):
+    pass
+
+
+def stopping(error, call):
+    """A gradient that raises at some call."""
+
+    def gradient(x):
+        gradient.calls += 1
+        if gradient.calls == call:
+            raise error
+        return x
+
+    gradient.calls = 0
+    return lf.potentials.Batch(gradient=gradient, dim=2)
+
+
+@pytest.mark.parametrize("error", [StopError("mine"), KeyboardInterrupt()], ids=lambda e: type(e).__name__)
+def test_every_error_carries_frames(error):
+    sim = lf.Simulation(stopping(error, 30), ULA, n_particles=4, seed=1)
+    frames = lf.observers.Frames(2)
+    with pytest.raises(type(error)) as caught:
+        sim.run(100, record=[frames])
+    assert sim.step == 29
+    assert caught.value.observers == (frames,)
+    np.testing.assert_array_equal(caught.value.trajectory.positions, frames.positions)
+    assert caught.value.trajectory.final is sim.state
+    assert frames.steps.tolist() == list(range(2, 30, 2))
+
+
+def test_annealed_runs_carry_their_positions():
+    error = StopError("mine")
+
+    def score(x, sigma):
+        score.calls += 1
+        if score.calls == 25:
+            raise error
+        return -x
+
+    score.calls = 0
+    with pytest.raises(StopError) as caught:
+        lf.score.annealed_langevin(score, [2.0, 1.0], step_size=0.1, n_steps=20, initial=np.ones((3, 2)), seed=1)
+    assert caught.value is error
+    assert error.trajectory.final.step == 24
+
+
+def test_ctrl_c_before_the_first_step(monkeypatch):
+    def interrupt(*arguments, **named):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(arguments, "begin", interrupt)
+        with pytest.raises(lf.Interrupted, match="before the first step") as caught:
+            lf.sample(WELL, ULA, n_steps=5)
+        assert caught.value.trajectory is None
+    monkeypatch.setattr(backends, "prepare", interrupt)  # while a potential is compiled
+    with pytest.raises(lf.Interrupted) as caught:
+        lf.sample(WELL, ULA, n_steps=5)
+    assert caught.value.trajectory.final.step == 0
+
+
+def test_an_error_in_the_second_look_at_a_divergence():
+    """The steps before a divergence are made once more; a function that then raises is heard as it is."""
+
+    def gradient(x):
+        if gradient.seen and gradient.calls_after > 2:
+            raise StopError
+        gradient.calls_after += gradient.seen
+        gradient.seen = gradient.seen or bool((np.abs(x) > 1e100).any())
+        return 4 * x**3
+
+    gradient.seen, gradient.calls_after = False, 0
+    with np.errstate(all="ignore"), pytest.raises(StopError) as caught:
+        lf.sample(lf.potentials.Batch(gradient=gradient, dim=1), lf.ULA(0.7), initial=[3.0], n_steps=50, seed=1)
+    assert caught.value.trajectory.final.step >= 0
+
+
+def test_a_divergence_shows_how_the_particle_left(monkeypatch):
+    from langevin_fast import stepping
+
+    errors = []
+    for longest in (1, 3, 1000):
+        monkeypatch.setattr(stepping, "_LONGEST_CHUNK", longest)
+        with pytest.raises(lf.DivergenceError) as caught:
+            lf.sample(lf.potentials.DoubleWell(), lf.ULA(0.35), n_particles=20, n_steps=1000, seed=1)
+        errors.append(caught.value)
+    assert len(errors[0].path) == min(10, errors[0].step - 1)
+    np.testing.assert_array_equal(errors[0].path[-1], errors[0].last_position)
+    assert "in the last" in str(errors[0]) and "Use a smaller step_size" in str(errors[0])
+    for other in errors[1:]:  # however the run was cut
+        assert str(other) == str(errors[0])
+        np.testing.assert_array_equal(other.path, errors[0].path)
+
+
+def test_a_divergence_of_a_function_that_returns_nan():
+    def gradient(x):
+        return np.where(x > 1.0, np.nan, x)
+
+    with pytest.raises(lf.DivergenceError, match="left the domain of U, or a function returned NaN"):
+        lf.sample(lf.potentials.Batch(gradient=gradient, dim=1), ULA, n_particles=50, n_steps=1000, seed=1)
+
+
+# ---- limits and warnings --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("potential", [lf.potentials.Free(100), lf.potentials.Batch(gradient=lambda x: x, dim=100)])
+def test_step_numbers_whose_noise_would_wrap(potential):
+    with pytest.raises(ValueError, match=r"first_step=1152921504606846975 leads to step .* the noise ends at step"):
+        lf.Simulation(potential, ULA, first_step=2**60 - 1, seed=1)
+    last = 2**63 // 100 - 2
+    sim = lf.Simulation(potential, ULA, first_step=last - 2, seed=1)
+    with pytest.raises(ValueError, match="n_steps=3 leads to step"):
+        sim.run(3)
+    sim.run(2)
+    assert np.isfinite(sim.positions).all()
+
+
+def test_threads_that_cannot_be_had():
+    """With little address space the threads of OpenMP cannot be started, which would end the process."""
+    script = textwrap.dedent(
+        """
+        import resource
+        import numpy as np
+        import langevin_fast as lf
+        from langevin_fast.backends import cpp
+
+        cpp._SERIAL_SECONDS = -1.0
+        few = lf.sample(lf.potentials.DoubleWell(), lf.ULA(0.01), n_particles=9000, n_steps=20, seed=1, threads=1)
+        used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + 40 * 2**20, -1))
+        many = lf.sample(lf.potentials.DoubleWell(), lf.ULA(0.01), n_particles=9000, n_steps=20, seed=1, threads=64)
+        assert np.array_equal(few.positions, many.positions)
+        print("done")
+        """
+    )
+    result = cases.run_python("-c", script)
+    assert result.stdout == "done\n", result.stderr
+
+
+def test_streams_that_occur_twice():
+    with pytest.warns(UserWarning, match="streams has 7 2 times"):
+        lf.Simulation(WELL, ULA, streams=[1, 7, 7], seed=1)
+
+
+@pytest.mark.parametrize(
+    ("potential", "scheme"),
+    [
+        (lf.potentials.Harmonic([1.0, 30.0]), lf.ULA(0.07)),
+        (lf.potentials.Harmonic([30.0]), lf.LeimkuhlerMatthews(0.1, drag=1.2)),
+        (lf.potentials.Harmonic([25.0]), lf.BAOAB(0.41, friction=1.0)),
+        (lf.potentials.Harmonic([25.0]), lf.Splitting("ABABO", 0.81, friction=1.0)),
+        (lf.potentials.Gaussian([0.0, 0.0], [[1.0, 0.9], [0.9, 1.0]]), lf.ULA(0.21)),
+    ],
+)
+def test_steps_beyond_the_limit_of_stability(potential, scheme):
+    with pytest.warns(UserWarning, match="is unstable in this potential"):
+        sim = lf.Simulation(potential, scheme, n_particles=2, seed=1)
+    sim.run(2000)
+    assert np.abs(sim.positions).max() > 1e6 or not np.isfinite(sim.positions).all()
+
+
+@pytest.mark.parametrize(
+    ("potential", "scheme"),
+    [
+        (lf.potentials.Harmonic([1.0, 30.0]), lf.ULA(0.066)),
+        (lf.potentials.Harmonic([25.0]), lf.BAOAB(0.39, friction=1.0)),
+        (lf.potentials.Harmonic([25.0]), lf.Splitting("ABABO", 0.79, friction=1.0)),
+        (lf.potentials.Harmonic([30.0]), lf.TamedULA(1.0)),
+    ],
+)
+def test_steps_within_it(potential, scheme):
+    sim = lf.Simulation(potential, scheme, n_particles=2, seed=1)  # warnings are errors here
+    sim.run(2000)
+    assert np.abs(sim.positions).max() < 100
+
+
+def test_acceptance_of_everything():
+    with pytest.warns(UserWarning, match="all of 10000 proposals were accepted"):
+        lf.sample(WELL, lf.MALA(1e-9), n_particles=10, n_steps=1000, seed=1)
+
+
+def test_step_sizes_that_look_like_one_per_component():
+    with pytest.warns(UserWarning, match=r"makes 2 particles; it has none per component. Say n_particles=2"):
+        lf.Simulation(WELL, lf.MALA([0.1, 0.2]), seed=1)
+    lf.Simulation(WELL, lf.MALA([0.1, 0.2]), n_particles=2, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: lf.ULA(0.1, friction=1.0), "ULA has no argument 'friction'; did you mean drag"),
+        (lambda: lf.MALA(dt=0.1), "MALA has no argument 'dt'; did you mean step_size"),
+        (lambda: lf.BAOAB(0.1, gamma=1.0), "BAOAB has no argument 'gamma'; did you mean friction"),
+        (lambda: lf.BAOAB(0.1, friction=1.0, temperature=2.0), "did you mean kT"),
+        (lambda: lf.ULA(0.1, beta=2.0), r"did you mean kT = 1/beta"),
+        (lambda: lf.ULA(0.1, foo=2.0), "ULA has no argument 'foo'; it takes step_size, kT, drag"),
+    ],
+)
+def test_names_of_other_packages_get_a_hint(make, message):
+    with pytest.raises(TypeError, match=message):
+        make()
+
+
+def test_masses_of_particles_get_a_hint():
+    with pytest.raises(ValueError, match=r"for 3 particles of different masses add an axis: mass\[:, np.newaxis\]"):
+        lf.Simulation(WELL, BAOAB, n_particles=3, mass=[1.0, 2.0, 3.0])
