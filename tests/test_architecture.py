@@ -37,7 +37,7 @@ ROOMS = {
     "jit": {"jit.aliases", "jit.packs", "jit.lane_functions", "jit.rebuilt"},
     "fokker_planck": {"fokker_planck.comparison", "fokker_planck.grid"},
     "gpu": {"gpu.device_functions"},
-    "score": {"score.functions", "score.objectives", "score.network_potential", "score.network"},
+    "score": {"score.functions", "score.objectives", "score.network_potential", "score.network_file", "score.network"},
 }
 
 # Backends are the rooms that will multiply, so what they may use is said once more, name by name.

@@ -84,10 +84,11 @@ def fit_network(
         raise TypeError(f'sigmas goes with objective="denoising" only; got objective="{objective}"')
     if activation == "relu" and objective != "denoising":
         raise ValueError(f'activation="relu" is not allowed with objective="{objective}": its slope jumps')
+    levels: np.ndarray | None = None
     if sigmas is not None:
         levels = checks.positive_array("sigmas", sigmas, shape=(None,))
-    else:
-        levels = _default_levels(points) if objective == "denoising" else None
+    elif objective == "denoising":
+        levels = _default_levels(points)
     width, depth = checks.integer("width", width, 1), checks.integer("depth", depth, 1)
     n_epochs, batch_size = checks.integer("n_epochs", n_epochs, 1), checks.integer("batch_size", batch_size, 1)
     patience = checks.integer("patience", patience, 1)
