@@ -32,7 +32,8 @@ class History(NamedTuple):
     ----------
     training, validation : ndarray of shape (epochs,)
     best : int
-        The epoch whose weights were kept: the one with the smallest validation loss.
+        The epoch whose weights were kept: the last, or where that is clearly worse, the one with the smallest
+        validation loss.
     """
 
     training: np.ndarray

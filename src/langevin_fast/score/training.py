@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -56,8 +57,8 @@ def fit_network(
     validation : float
         Fraction of the samples that is held out, 0 < validation < 1.
     patience : int
-        After that many epochs without a smaller validation loss, training goes back to the best weights and through
-        what is left of the cosine in as many epochs: weights are noisy until the learning rate has come down.
+        After that many epochs without a smaller validation loss, what is left of the cosine is gone through in at most
+        as many more: weights are noisy until the learning rate has come down.
     seed : int
         Of weights, batches and noise (JAX's generator: the bits depend on JAX's version and the processor).
     progress : bool, optional
@@ -66,7 +67,8 @@ def fit_network(
     Returns
     -------
     ScoreNetwork
-        With the weights of the epoch with the smallest validation loss, and the history.
+        With the history, and the weights of the last epoch; or of that with the smallest validation loss, if the last
+        one is worse by more than two standard errors.
 
     Raises
     ------
@@ -158,7 +160,8 @@ class _Training:
             )
         self.validation, self.training = z[:held_out], z[held_out:]
 
-    def loss(self, model: Any, z: Any, key: Any) -> Any:
+    def losses(self, model: Any, z: Any, key: Any) -> Any:
+        """Of each sample; training minimises their mean."""
         jax, np_ = self.jax, self.jax.numpy
         if self.objective == "denoising":
             level_key, noise_key = jax.random.split(key)
@@ -168,7 +171,7 @@ class _Training:
             r = np_.sqrt(1.0 + sigma**2)
             inputs = np_.concatenate([(z + sigma * xi) / r, condition], axis=1)
             # sigma^2 r^2 |s + xi/sigma|^2 / 2
-            return 0.5 * np_.square(jax.vmap(model)(inputs) - (sigma * z - xi) / r).sum(axis=1).mean()
+            return 0.5 * np_.square(jax.vmap(model)(inputs) - (sigma * z - xi) / r).sum(axis=1)
 
         def score(p: Any) -> Any:
             return model(p) - p
@@ -176,10 +179,10 @@ class _Training:
         if self.objective == "implicit":
             s = jax.vmap(score)(z)
             trace = jax.vmap(lambda p: np_.trace(jax.jacfwd(score)(p)))(z)
-            return (0.5 * np_.square(s).sum(axis=1) + trace).mean()
+            return 0.5 * np_.square(s).sum(axis=1) + trace
         v = jax.random.normal(key, z.shape)
         s, derivative = jax.vmap(lambda p, d: jax.jvp(score, (p,), (d,)))(z, v)
-        return (0.5 * np_.square((v * s).sum(axis=1)) + (v * derivative).sum(axis=1)).mean()
+        return 0.5 * np_.square((v * s).sum(axis=1)) + (v * derivative).sum(axis=1)
 
     def run(
         self,
@@ -209,6 +212,9 @@ class _Training:
         optimiser = optax.scale_by_adam()
         state = optimiser.init(equinox.filter(model, equinox.is_array))
 
+        def mean_loss(model: Any, z: Any, key: Any) -> Any:
+            return self.losses(model, z, key).mean()
+
         @equinox.filter_jit
         def epoch(model: Any, state: Any, z: Any, key: Any, rates: Any) -> Any:
             shuffle, *keys = jax.random.split(key, per_epoch + 1)
@@ -219,7 +225,7 @@ class _Training:
                 dynamic, state = carry
                 rows, step_key, rate = batch
                 model = equinox.combine(dynamic, static)
-                loss, gradient = equinox.filter_value_and_grad(self.loss)(model, z[rows], step_key)
+                loss, gradient = equinox.filter_value_and_grad(mean_loss)(model, z[rows], step_key)
                 update, state = optimiser.update(gradient, state)
                 update = jax.tree.map(lambda u: -rate * u, update)
                 dynamic, _ = equinox.partition(equinox.apply_updates(model, update), equinox.is_array)
@@ -229,26 +235,30 @@ class _Training:
             return equinox.combine(dynamic, static), state, losses.mean()
 
         # the same noise for every epoch, several times each sample, so that epochs can be compared
-        repeats = max(1, 4096 // len(self.validation))
-        check = equinox.filter_jit(lambda model, z: self.loss(model, z, check_key))
-        held_out = jax.numpy.asarray(np.tile(self.validation, (repeats, 1)))
+        n = len(self.validation)
+        check = equinox.filter_jit(lambda model, z: self.losses(model, z, check_key).reshape(-1, n).mean(axis=0))
+        held_out = jax.numpy.asarray(np.tile(self.validation, (max(1, 4096 // n), 1)))
         z = jax.numpy.asarray(self.training)
         losses: list[tuple[float, float]] = []
-        best, kept = 0, (model, state)
+        best, best_model, best_rows = 0, model, np.empty(0)
         with Progress(n_epochs, progress) as bar:
             while decay.epochs_left:
                 i = len(losses)
                 key, epoch_key = jax.random.split(key)
                 model, state, loss = epoch(model, state, z, epoch_key, decay.rates(per_epoch))
-                losses.append((float(loss), float(check(model, held_out))))
+                rows = np.asarray(check(model, held_out))
+                losses.append((float(loss), float(rows.mean())))
                 if not np.isfinite(losses[-1]).all():
                     raise ArithmeticError(f"the loss is not finite after epoch {i + 1}: use a smaller learning_rate")
                 if losses[-1][1] <= losses[best][1]:
-                    best, kept = i, (model, state)
+                    best, best_model, best_rows = i, model, rows
                 bar.update(1)
-                if i - best >= patience and decay.epochs_left > patience:
-                    model, state = kept
-                    decay.epochs_left = patience
-        layers = tuple((np.asarray(layer.weight), np.asarray(layer.bias)) for layer in kept[0].layers)
+                if i - best >= patience:
+                    decay.epochs_left = min(decay.epochs_left, patience)
+        # the smallest of many losses is small by chance, too: only a clear difference speaks against the last weights
+        worse = rows - best_rows
+        if worse.mean() <= 2.0 * worse.std() / math.sqrt(n):
+            best, best_model = len(losses) - 1, model
+        layers = tuple((np.asarray(layer.weight), np.asarray(layer.bias)) for layer in best_model.layers)
         training, validation = np.array(losses).T
         return layers, History(training, validation, best)
