@@ -122,6 +122,12 @@ def _default_levels(points: np.ndarray) -> np.ndarray:
     return np.geomspace(widest, 0.02 * _scale(points), 25)
 
 
+def _clearly_worse(losses: np.ndarray, best: np.ndarray) -> bool:
+    """Whether the losses of some samples are larger than others of theirs by more than two standard errors."""
+    difference = losses - best
+    return bool(difference.mean() > 2.0 * difference.std() / math.sqrt(len(difference)))
+
+
 class _Decay:
     """Learning rates along a cosine, from `rate` down to 0 when no `epochs_left`, which may be made fewer."""
 
@@ -256,8 +262,7 @@ class _Training:
                 if i - best >= patience:
                     decay.epochs_left = min(decay.epochs_left, patience)
         # the smallest of many losses is small by chance, too: only a clear difference speaks against the last weights
-        worse = rows - best_rows
-        if worse.mean() <= 2.0 * worse.std() / math.sqrt(n):
+        if not _clearly_worse(rows, best_rows):
             best, best_model = len(losses) - 1, model
         layers = tuple((np.asarray(layer.weight), np.asarray(layer.bias)) for layer in best_model.layers)
         training, validation = np.array(losses).T
