@@ -1,12 +1,14 @@
 """Forward and reverse-time diffusions against exact moments."""
 
+import signal
+
 import numpy as np
 import pytest
 from reference import value
 
 import langevin_fast as lf
 from langevin_fast.noise import draw
-from langevin_fast.score import ScoreNetwork, VarianceExploding, VariancePreserving, diffuse, reverse
+from langevin_fast.score import Schedule, ScoreNetwork, VarianceExploding, VariancePreserving, diffuse, reverse
 
 VP = VariancePreserving()
 VE = VarianceExploding(0.05, 10.0)
@@ -23,9 +25,9 @@ def gaussian_score(schedule):
     return score
 
 
-def normal_network():
+def normal_network(sigmas=(200.0, 0.01)):
     """N = 0: the score of normal data with the network's mean and scale."""
-    return ScoreNetwork([(np.zeros((1, 2)), np.zeros(1))], "silu", np.array([MEAN]), STD, np.array([1.0]))
+    return ScoreNetwork([(np.zeros((1, 2)), np.zeros(1))], "silu", np.array([MEAN]), STD, np.array(sigmas))
 
 
 def assert_moments(x, mean, variance, sigmas=4.0):
@@ -196,9 +198,77 @@ def test_networks_in_time(schedule, method):
     np.testing.assert_allclose(found.positions, want.positions, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize(("sigmas", "wrong"), [((5.0, 0.05), "10"), ((10.0, 0.2), r"0\.17")])
+def test_networks_are_not_asked_in_silence_for_other_levels(sigmas, wrong):
+    with pytest.warns(UserWarning, match=f"sigma={wrong}\\d* lies outside") as caught:
+        reverse(normal_network(sigmas), VE, n_particles=2, dim=1, n_steps=100, denoise=True, seed=1)
+    assert len(caught) == 1 and caught[0].filename == __file__
+
+
+class Brownian(Schedule):
+    """x(t) = x(0) + 3 W(t)."""
+
+    def scale(self, t):
+        return 1.0
+
+    def std(self, t):
+        return 3.0 * t**0.5
+
+    def drift(self, t):
+        return 0.0
+
+    def diffusion(self, t):
+        return 3.0
+
+
+def test_a_schedule_of_your_own():
+    n = 20_000
+    x = reverse(gaussian_score(Brownian()), Brownian(), n_particles=n, dim=1, method="ode", seed=1).positions
+    # the flow is linear: from N(0, 9) it reaches N(MEAN (1 - f), 9 f^2) with f^2 = variance(end)/variance(1)
+    f = np.sqrt((STD**2 + 9e-3) / (STD**2 + 9.0))
+    assert_moments(x, MEAN * (1.0 - f), 9.0 * f * f)
+    start = draw("initial", 1, np.arange(4, dtype=np.uint64), 0, 1, float)
+    own = Brownian()
+    for prior, std in ((None, 3.0), (2.0, 2.0)):
+        own.prior_std = prior
+        found, want = (
+            reverse(lambda x, t: -x, own, seed=1, **how).positions
+            for how in ({"n_particles": 4, "dim": 1}, {"initial": std * start})
+        )
+        np.testing.assert_array_equal(found, want)
+    own.prior_std = 0.0
+    with pytest.raises(ValueError, match=r"schedule\.prior_std must be a finite number > 0, got 0\.0"):
+        reverse(lambda x, t: -x, own, n_particles=1, dim=1)
+    with pytest.raises(TypeError, match="abstract method"):
+        type("Half", (Schedule,), {"scale": Brownian.scale})()
+
+
+@pytest.mark.parametrize("method", ["sde", "ode"])
+def test_ctrl_c_within_the_score_keeps_the_positions(method):
+    """A real signal, not only its exception."""
+    calls = []
+
+    def score(x, t):
+        calls.append(t)
+        if len(calls) == 8:
+            signal.raise_signal(signal.SIGINT)
+        return -x
+
+    steps = 7 if method == "sde" else 3  # one evaluation a step, or two
+    with pytest.raises(KeyboardInterrupt) as caught:
+        reverse(score, VE, n_particles=4, dim=3, n_steps=16, end=0.0, method=method, seed=9)
+    whole = reverse(lambda x, t: -x, VE, n_particles=4, dim=3, n_steps=steps, end=1 - steps / 16, method=method, seed=9)
+    np.testing.assert_allclose(caught.value.positions, whole.positions, rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "match"),
     [
+        (
+            lambda: reverse(ScoreNetwork([([[1.0]], [0.0])], "silu", [0.0], 1.0), VP, initial=[[1.0]]),
+            TypeError,
+            "levels",
+        ),
         (lambda: reverse(lambda x, t: x, "VP", n_particles=1, dim=1), TypeError, "schedule"),
         (lambda: reverse(3, VP, initial=[[1.0]]), TypeError, "score must be callable; got 3"),
         (lambda: reverse(lambda x, t: x, VP), TypeError, "n_particles and dim"),

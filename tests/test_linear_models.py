@@ -28,6 +28,29 @@ def test_gaussian_reference():
     assert model.loss(x).value == pytest.approx(reference["J_min=-tr(P)/2"], rel=1e-10)
 
 
+def test_gaussian_without_an_inverse():
+    x = np.random.default_rng(5).standard_normal((6, 3))
+    flat = np.stack([x[:, 0], x[:, 1], 0.1 * x[:, 0] - 0.7 * x[:, 1]], axis=1)
+    constant = np.stack([x[:, 0], np.full(6, 0.1)], axis=1)
+    for samples, span in ((x[:3], 2), (x[:1], 0), (flat, 2), (constant, 1)):
+        n, dim = samples.shape
+        with pytest.raises(ValueError, match=f"{n} samples in dim={dim} dimensions, which span only {span}"):
+            GaussianModel().fit(samples)
+        with pytest.raises(ValueError, match="sigma > 0"):
+            GaussianModel().fit(samples, sigma=1e-12 * (n > 1))
+        model = GaussianModel().fit(samples, sigma=0.5)
+        centered = samples - samples.mean(axis=0)
+        covariance = centered.T @ centered / n + 0.25 * np.eye(dim)
+        np.testing.assert_allclose(model.precision @ covariance, np.eye(dim), atol=1e-12)
+    # neither units nor an origin far away take an inverse away
+    units = np.array([1e-9, 1.0, 1e9])
+    np.testing.assert_allclose(
+        GaussianModel().fit((x + 100.0) * units).precision,
+        GaussianModel().fit(x).precision / np.outer(units, units),
+        rtol=1e-8,
+    )
+
+
 def test_quartic_reference():
     reference = value("score.ISM quartic log q=-(th1 x^2/2+th2 x^4/4)")
     x = np.array(reference["data"])[:, np.newaxis]

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 import langevin_fast as lf
-from langevin_fast.score import ScoreNetwork, annealed_langevin, denoising, fit_network, geometric_levels
+from langevin_fast.score import (
+    ScoreNetwork,
+    annealed_langevin,
+    denoise,
+    denoising,
+    fit_network,
+    geometric_levels,
+    training,
+)
 
 pytest.importorskip("equinox")
 pytest.importorskip("optax")
@@ -56,13 +64,15 @@ def test_annealing_with_it_is_annealing_with_the_truth(network):
 def test_history(network):
     history = network.history
     assert len(history.training) == len(history.validation) <= 100
-    assert history.validation[history.best] == history.validation.min()
+    # the last weights, which the smallest loss does not clearly beat: 2,000 held-out samples, two standard errors
+    assert history.best == len(history.validation) - 1
+    assert history.validation[-1] < history.validation.min() + 0.02
     assert history.validation[history.best] < 0.7 * history.validation[0]
 
 
 def test_the_formula_of_the_docstring(network):
     x = data(50, 6)
-    for sigma in (0.01, 0.7, 40.0):
+    for sigma in (0.3, 0.7, 6.0):
         r = np.hypot(network.scale, sigma)
         z = (x - network.mean) / r
         h = np.concatenate([z, np.full((50, 1), np.log(sigma / network.scale) / 4)], axis=1)
@@ -81,9 +91,6 @@ def test_save_and_load(network, tmp_path):
     np.testing.assert_array_equal(again(x, 1.0), network(x, 1.0))
     np.testing.assert_array_equal(again.sigmas, SIGMAS)
     assert [p.name for p in tmp_path.iterdir()] == ["score.npz"]
-    np.savez(tmp_path / "other.npz", a=1)
-    with pytest.raises(ValueError, match="not a file of a ScoreNetwork"):
-        ScoreNetwork.load(tmp_path / "other.npz")
 
 
 @pytest.mark.slow
@@ -103,17 +110,52 @@ def test_early_stopping_and_seeds():
     x = data(64, 8)
     arguments = {"sigmas": [1.0, 0.5], "width": 32, "depth": 1, "n_epochs": 400, "patience": 5, "batch_size": 16}
     network = fit_network(x, seed=3, **arguments)
-    assert len(network.history.training) < 400
-    assert len(network.history.training) - 1 - network.history.best == 5
+    epochs = len(network.history.training)
+    assert epochs < 400
+    # after five epochs without progress five more take the learning rate down to zero
+    assert network.history.best in (epochs - 1, np.argmin(network.history.validation))
+    assert epochs >= 11
     same, other = fit_network(x, seed=3, **arguments), fit_network(x, seed=4, **arguments)
     np.testing.assert_array_equal(same(x, 1.0), network(x, 1.0))
     assert not np.array_equal(other(x, 1.0), network(x, 1.0))
 
 
+def test_what_is_clearly_worse():
+    """By more than two standard errors of the mean difference: here 0.02."""
+    before = np.random.default_rng(1).random(10_000)
+    for mean, worse in ((-0.5, False), (0.0, False), (0.019, False), (0.021, True)):
+        difference = np.tile([mean - 1.0, mean + 1.0], 5_000)
+        assert training._clearly_worse(before + difference, before) == worse
+    assert training._clearly_worse(np.array([1.0]), np.array([0.9]))
+    assert not training._clearly_worse(before, before)
+
+
+def test_learning_rates_come_down():
+    whole, shortened = training._Decay(2.0, 10), training._Decay(2.0, 10)
+    rates = np.concatenate([whole.rates(4) for _ in range(10)])
+    np.testing.assert_allclose(rates, 1.0 + np.cos(np.pi * np.arange(40) / 40), rtol=1e-6)
+    assert whole.epochs_left == 0
+    first = np.concatenate([shortened.rates(4) for _ in range(4)])
+    np.testing.assert_array_equal(first, rates[:16])
+    shortened.epochs_left = 2
+    last = np.concatenate([shortened.rates(4) for _ in range(2)])
+    np.testing.assert_allclose(last, 1.0 + np.cos(np.pi * (0.4 + 0.6 * np.arange(8) / 8)), rtol=1e-6)
+    assert shortened.epochs_left == 0
+
+
+def test_default_noise_levels():
+    x = 3.0 * data(200, 10)
+    network = fit_network(x, width=8, depth=1, n_epochs=1)
+    apart = np.sqrt(np.square(x[:, np.newaxis] - x).sum(axis=2)).max()
+    assert apart <= network.sigmas[0] < 2.0 * apart
+    assert network.sigmas[-1] == pytest.approx(0.02 * network.scale)
+    np.testing.assert_allclose(np.diff(np.log(network.sigmas)), np.log(network.sigmas[-1] / network.sigmas[0]) / 24)
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "match"),
     [
-        ({}, TypeError, "sigmas"),
+        ({}, ValueError, "different samples when no sigmas are given"),
         ({"objective": "implicit", "sigmas": [1.0]}, TypeError, "sigmas"),
         ({"objective": "implicit", "activation": "relu"}, ValueError, "relu"),
         ({"sigmas": [1.0], "activation": "sine"}, ValueError, "activation"),
@@ -127,6 +169,24 @@ def test_early_stopping_and_seeds():
 def test_wrong_arguments(arguments, error, match):
     with pytest.raises(error, match=match):
         fit_network(np.zeros((20, 2)), **arguments)
+
+
+def test_one_level_of_a_network(network):
+    x = data(500, 11)
+    assert denoising(network, x, 0.7, seed=1) == denoising(lambda y: network(y, 0.7), x, 0.7, seed=1)
+    np.testing.assert_array_equal(denoise(network, x, 0.7), x + 0.7**2 * network(x, 0.7))
+
+
+@pytest.mark.parametrize("sigma", [0.25, 7.0])
+def test_levels_outside_of_the_trained_ones(network, sigma):
+    with pytest.warns(UserWarning, match=r"trained on, 0\.3 to 6:") as caught:
+        network.potential(sigma)
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match="trained on"):
+        network(np.zeros((1, 2)), sigma)
+    with pytest.warns(UserWarning, match="trained on"):
+        annealed_langevin(network, [sigma], step_size=1e-3, n_steps=1, initial=[[0.0, 0.0]])
+    network.potential(0.29), network.potential(6.5)  # a little is no matter
 
 
 def test_wrong_calls(network):

@@ -89,6 +89,20 @@ def test_likelihood_rule_is_the_maximum():
     assert best > left_out(kde.bandwidth / 1.02)
 
 
+def test_likelihood_rule_leaves_copies_out():
+    """Otherwise the likelihood has no maximum: h = 0 would be the best."""
+    twice = KernelDensity(np.repeat(CLOUD, 2, axis=0), "likelihood")
+    assert twice.bandwidth == pytest.approx(KernelDensity(CLOUD, "likelihood").bandwidth, rel=1e-4)
+    assert KernelDensity([0.0, 0.0, 2.0, 2.0], "likelihood").bandwidth == pytest.approx(2.0, rel=1e-3)
+
+
+def test_likelihood_rule_finds_narrow_clusters():
+    """Far below the scale of the data, where the search used to end."""
+    narrow = np.concatenate([CLOUD[:100, 0] * 1e-3, 100.0 + CLOUD[100:200, 0] * 1e-3])
+    one = KernelDensity(CLOUD[:100, 0] * 1e-3, "likelihood")
+    assert 0.5 * one.bandwidth < KernelDensity(narrow, "likelihood").bandwidth < 2.0 * one.bandwidth
+
+
 @pytest.mark.parametrize("kernel", ["gaussian", "epanechnikov"])
 def test_score_is_the_slope_of_the_log_density(kernel):
     kde = KernelDensity(CLOUD, 1.2, kernel)

@@ -137,9 +137,10 @@ class Stepper:
 
     def _advice(self, x: np.ndarray, path: np.ndarray | None) -> str | None:
         """What to do where a smaller step does not help: it did not run away, but the gradient is not finite."""
+        size = np.abs(x if path is None else path).max(axis=-1)
         with np.errstate(over="ignore"):
-            size = np.abs(x if path is None else path).max(axis=-1)
-        if np.max(size) > _RAN_AWAY * (1.0 + np.min(size)):
+            ran_away = np.max(size) > min(_RAN_AWAY * (1.0 + np.min(size)), np.sqrt(np.finfo(x.dtype).max))
+        if ran_away:
             return None
         try:
             with np.errstate(all="ignore"):

@@ -99,13 +99,19 @@ class Splitting(Scheme):
 
     def unstable(self, curvature: float, mass: np.ndarray) -> bool:
         """See :meth:`Scheme.unstable`."""
-        # without friction a step is a matrix of determinant 1, which is stable while its trace is within +-2
-        step = np.eye(2)
-        for letter in self.letters.replace("O", ""):
-            t = float(np.max(self._step_size)) / self.letters.count(letter)
-            kick = [[1.0, 0.0], [-t * curvature / float(np.min(mass)), 1.0]]
-            step = np.array([[1.0, t], [0.0, 1.0]] if letter == "A" else kick) @ step
-        return bool(abs(np.trace(step)) > 2.0 + 1e-12)
+        h, m = float(np.max(self._step_size)), float(np.min(mass))
+        gamma = self.friction if self.friction is not None else self.drag / m
+        step = np.eye(2)  # of (x, v), without noise
+        for letter in self.letters:
+            t = h / self.letters.count(letter)
+            matrices = {
+                "A": [[1.0, t], [0.0, 1.0]],
+                "B": [[1.0, 0.0], [-t * curvature / m, 1.0]],
+                "O": [[1.0, 0.0], [0.0, np.exp(-gamma * t)]],
+            }
+            step = np.array(matrices[letter]) @ step
+        # both eigenvalues lie in the unit circle
+        return bool(abs(np.trace(step)) > 1.0 + np.linalg.det(step) + 1e-12)
 
 
 class BAOAB(Splitting):

@@ -5,9 +5,10 @@ from .diffusion import Schedule, VarianceExploding, VariancePreserving, diffuse,
 from .functions import Score
 from .kernel_density import KernelDensity
 from .linear_models import ExponentialFamily, GaussianModel, fourier_model, rbf_model
-from .network import ScoreNetwork, fit_network
+from .network import ScoreNetwork
 from .network_potential import NetworkPotential
 from .objectives import Estimate, denoise, denoising, explicit, implicit, sliced
+from .training import fit_network
 
 __all__ = [
     "Annealed",

@@ -14,7 +14,7 @@ from ..potentials.base import Potential
 from ..schemes import ULA
 from ..simulation import Simulation
 from .functions import Score, ScoreFunction
-from .network import ScoreNetwork
+from .network import ScoreNetwork, build, warn_outside
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +150,8 @@ def annealed_langevin(
 
 def _potentials(score: Any, levels: np.ndarray, dim: int) -> list[Potential]:
     if isinstance(score, ScoreNetwork):
-        score = [score.potential(sigma) for sigma in levels.tolist()]
+        warn_outside(score, *levels.tolist())
+        score = [build(score, sigma) for sigma in levels.tolist()]
     if callable(score):
         return [Score(score, dim, sigma=sigma) for sigma in levels.tolist()]
     if not isinstance(score, Sequence):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,33 +15,46 @@ from .. import checks
 from ..errors import DivergenceError
 from ..noise import PRECISIONS, draw
 from .functions import ScoreFunction, evaluate
-from .network import ScoreNetwork
+from .network import ScoreNetwork, build, warn_outside
 
 
-class Schedule:
+class Schedule(ABC):
     r"""A linear diffusion :math:`dx = f(t)\,x\,dt + g(t)\,dW` for t from 0 (data) to 1 (noise).
 
-    Given x(0), x(t) is normal with mean ``scale(t) x(0)`` and standard deviation ``std(t)``.
+    Given x(0), x(t) is normal with mean ``scale(t) x(0)`` and standard deviation ``std(t)``. A schedule of your own is
+    a subclass with these four methods, which belong together: d scale/dt = f scale, d std^2/dt = 2 f std^2 + g^2.
+
+    Attributes
+    ----------
+    prior_std : float or None
+        Standard deviation of the noise that reverse-time sampling starts from, > 0. None, the default: ``std(1)``.
+
+    Examples
+    --------
+    >>> class Brownian(Schedule):
+    ...     def scale(self, t): return 1.0
+    ...     def std(self, t): return 3.0 * t**0.5
+    ...     def drift(self, t): return 0.0
+    ...     def diffusion(self, t): return 3.0
     """
 
-    prior_std: float
-    """Standard deviation of the noise that reverse-time sampling starts from."""
+    prior_std: float | None = None
 
+    @abstractmethod
     def scale(self, t: float) -> float:
         """The factor of x(0) in x(t)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def std(self, t: float) -> float:
         """The standard deviation of the noise in x(t)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def drift(self, t: float) -> float:
         """f(t), a rate."""
-        raise NotImplementedError
 
+    @abstractmethod
     def diffusion(self, t: float) -> float:
         """g(t), in length/sqrt(time)."""
-        raise NotImplementedError
 
 
 class VariancePreserving(Schedule):
@@ -201,7 +215,7 @@ def reverse(
         ``score(x, t)`` maps (n, dim) positions to the score of the density at time t, (n, dim). Of a network with noise
         levels, s(x, sigma), it is made: s(x/scale, std/scale)/scale; the levels should span those of the schedule.
     schedule : Schedule
-        :class:`VariancePreserving` or :class:`VarianceExploding`.
+        :class:`VariancePreserving`, :class:`VarianceExploding`, or one of your own.
     initial : (n_particles, dim) array, optional
         x(1). Default: normal with the schedule's `prior_std`, from noise of its own; then `n_particles` and `dim` are
         needed.
@@ -233,12 +247,17 @@ def reverse(
     KeyboardInterrupt
         Ctrl-C. Whatever stops a run has all positions at the last complete step, as ``.positions``.
 
+    Warns
+    -----
+    UserWarning
+        A network is asked for noise levels that it was not trained on.
+
     References
     ----------
     B. D. O. Anderson, Stoch. Process. Appl. 12 (1982) 313; Y. Song et al., ICLR 2021, eqs. (6) and (13).
     """
     if not isinstance(schedule, Schedule):
-        raise TypeError(f"schedule must be VariancePreserving or VarianceExploding; got {checks.shorten(schedule)}")
+        raise TypeError(f"schedule must be a Schedule, such as VariancePreserving(); got {checks.shorten(schedule)}")
     checks.one_of("method", method, ("sde", "ode"))
     n_steps = checks.integer("n_steps", n_steps, 1)
     end = _time("end", end)
@@ -251,14 +270,19 @@ def reverse(
         if n_particles is None or dim is None:
             raise TypeError("give initial, or both n_particles and dim")
         shape = checks.integer("n_particles", n_particles, 1), checks.integer("dim", dim, 1)
-        x = schedule.prior_std * _normals("initial", seed, np.empty(shape, dtype), 0)
+        std = schedule.std(1.0) if schedule.prior_std is None else schedule.prior_std
+        x = checks.positive("schedule.prior_std", std) * _normals("initial", seed, np.empty(shape, dtype), 0)
     else:
         x = checks.cast("initial", _points("initial", initial), dtype)
+    times = np.linspace(1.0, end, n_steps + 1)
     if isinstance(score, ScoreNetwork):
+        if score.sigmas is None:
+            raise TypeError("score has no noise levels; a network needs them here")
         if schedule.std(end) == 0.0 and (method == "ode" or denoise):
             raise ValueError(f"end={end!r} is not allowed here: a network needs some noise wherever it is evaluated")
+        evaluated = times if method == "ode" or denoise else times[:-1]
+        warn_outside(score, *(schedule.std(t) / schedule.scale(t) for t in evaluated.tolist()))
         score = _in_time(score, schedule)
-    times = np.linspace(1.0, end, n_steps + 1)
     try:
         for k, (t, after) in enumerate(itertools.pairwise(times.tolist())):
             if method == "sde":
@@ -281,7 +305,7 @@ def _in_time(network: ScoreNetwork, schedule: Schedule) -> ScoreFunction:
     # x(t)/scale is x(0) with noise of standard deviation std/scale
     def score(x: np.ndarray, t: float) -> np.ndarray:
         scale = schedule.scale(t)
-        return network(x / scale, schedule.std(t) / scale) / scale
+        return -build(network, schedule.std(t) / scale).gradient(x / scale) / scale
 
     return score
 

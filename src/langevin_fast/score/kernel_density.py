@@ -31,7 +31,8 @@ class KernelDensity:
     bandwidth : float or {"scott", "silverman", "likelihood"}
         h, in length units. "scott": n^(-1/(dim + 4)) times the root of the mean variance of the components (in one
         dimension SciPy's rule); "silverman": the same with (n (dim + 2)/4)^(-1/(dim + 4)); "likelihood": the h that
-        maximises the mean log density of each sample under the estimate from all others (needs SciPy).
+        maximises the mean log density of each sample under the estimate from all others (needs SciPy). Copies of a
+        sample are left out with it: they would make h = 0 the best.
     kernel : {"gaussian", "epanechnikov", "uniform"}
         The standard normal density; c (1 - u^2) in the unit ball; constant in the unit ball (normalised in dim
         dimensions, as in scikit-learn).
@@ -210,13 +211,26 @@ def _rule(rule: str, points: np.ndarray, kernel: str) -> float:
         ) from None
     rows = max(1, 2**24 // n)
 
+    def squares(first: int) -> np.ndarray:
+        """Squared distances of some samples from all others; infinite to themselves and their copies."""
+        result = cdist(points[first : first + rows], points, "sqeuclidean")
+        result[result == 0.0] = np.inf
+        return result
+
     def loss(log_h: float) -> float:
         total, h = 0.0, math.exp(log_h)
         for first in range(0, n, rows):
-            exponents = cdist(points[first : first + rows], points, "sqeuclidean") / (-2.0 * h * h)
-            exponents[np.arange(len(exponents)), first + np.arange(len(exponents))] = -np.inf
-            total += logsumexp(exponents, axis=1).sum()
+            total += logsumexp(squares(first) / (-2.0 * h * h), axis=1).sum()
         return -(total / n - dim * log_h)
 
-    middle = math.log(scott)
-    return math.exp(minimize_scalar(loss, bounds=(middle - 4.0, middle + 2.0), method="bounded").x)
+    # Where the slope vanishes, dim h^2 is the mean over the samples of a weighted mean of the squared distances, with
+    # weights that fall with distance: between the smallest one and the plain mean.
+    smallest = largest = 0.0
+    for first in range(0, n, rows):
+        d2 = squares(first)
+        smallest += d2.min(axis=1).sum()
+        largest += np.mean(d2, axis=1, where=np.isfinite(d2)).sum()
+    low, high = (0.5 * math.log(total / n / dim) for total in (smallest, largest))
+    # both are equal where all distances are
+    bounds = (low - 0.01, high + 0.01)
+    return math.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x)

@@ -187,18 +187,32 @@ class GaussianModel:
         Parameters
         ----------
         x : (n, dim) array
-            Samples; more than dim of them.
+            Samples. Without noise more than dim of them, that do not lie in a hyperplane.
         sigma : float
             >= 0.
 
         Returns
         -------
         self
+
+        Raises
+        ------
+        TypeError, ValueError
+            An argument is not allowed, or the covariance has no inverse.
         """
         points = _matrix("x", x)
-        self.mean = points.mean(axis=0)
-        covariance = (points - self.mean).T @ (points - self.mean) / len(points)
-        self.precision = np.linalg.inv(covariance + checks.non_negative("sigma", sigma) ** 2 * np.eye(len(covariance)))
+        n, dim = points.shape
+        noise = checks.non_negative("sigma", sigma) ** 2
+        mean = points.mean(axis=0)
+        covariance = (points - mean).T @ (points - mean) / n
+        rank = _rank(points - mean, np.abs(points).max(axis=0))
+        # with less noise than this the inverse would be made of rounding errors
+        if rank < dim and not noise > dim * np.finfo(float).eps * np.trace(covariance):
+            raise ValueError(
+                f"x has {n} samples in dim={dim} dimensions, which span only {rank}: their covariance has no inverse. "
+                "Give more samples than dimensions, or sigma > 0"
+            )
+        self.mean, self.precision = mean, np.linalg.inv(covariance + noise * np.eye(dim))
         return self
 
     def score(self, x: ArrayLike) -> np.ndarray:
@@ -283,6 +297,16 @@ def fourier_model(
         return -np.cos(x @ frequencies.T + phases) * squares
 
     return ExponentialFamily(gradients, laplacians, base=base, ridge=ridge)
+
+
+def _rank(centered: np.ndarray, size: np.ndarray) -> int:
+    """How many dimensions centered samples span, whatever the units of the components; `size`: before centering."""
+    spread = np.sqrt(np.square(centered).mean(axis=0))
+    moves = spread > 4 * np.finfo(float).eps * size
+    if not moves.any():
+        return 0
+    # n centered samples span n - 1 dimensions at most, which rounding could hide
+    return min(int(np.linalg.matrix_rank(centered[:, moves] / spread[moves])), len(centered) - 1)
 
 
 def _matrix(name: str, x: ArrayLike) -> np.ndarray:

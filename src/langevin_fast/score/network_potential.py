@@ -14,6 +14,27 @@ from ..potentials.compiled import CompiledPotential
 ACTIVATIONS = ("silu", "tanh", "softplus", "relu", "gelu", "elu")
 
 
+def check_layers(layers: object) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    """The layers as arrays, of single precision where they are, else double; each takes what the one before gives."""
+    if isinstance(layers, str | bytes) or not isinstance(layers, Sequence):
+        raise TypeError(f"layers must be a sequence of pairs (weight, bias), got {checks.shorten(layers)}")
+    if not len(layers):
+        raise ValueError("layers must hold at least the output layer, got none")
+    result: list[tuple[np.ndarray, np.ndarray]] = []
+    for i, layer in enumerate(layers):
+        if isinstance(layer, str | bytes) or not isinstance(layer, Sequence) or len(layer) != 2:
+            raise TypeError(f"layers[{i}] must be a pair (weight, bias), got {checks.shorten(layer)}")
+        n_in = len(result[-1][1]) if result else None
+        weight = _numbers(f"layers[{i}][0] (weight)", layer[0], (None, n_in))
+        result.append((weight, _numbers(f"layers[{i}][1] (bias)", layer[1], (len(weight),))))
+    return tuple(result)
+
+
+def _numbers(name: str, value: npt.ArrayLike, shape: tuple[int | None, ...]) -> np.ndarray:
+    array = checks.finite_array(name, value, shape=shape)
+    return array.astype(np.float32) if getattr(value, "dtype", None) == np.float32 else array
+
+
 class NetworkPotential(CompiledPotential):
     r"""The potential whose force is the output of a multilayer perceptron N.
 
@@ -69,25 +90,27 @@ class NetworkPotential(CompiledPotential):
         condition: npt.ArrayLike = (),
     ) -> None:
         checks.one_of("activation", activation, ACTIVATIONS)
-        if not len(layers):
-            raise ValueError("layers must hold at least the output layer; got none")
-        dim = np.shape(layers[-1][1])[0] if np.ndim(layers[-1][1]) == 1 else 0
-        constant = checks.finite_array("condition", condition, shape=(None,)) if np.size(condition) else np.empty(0)
-        n_in, numbers, widths = dim + len(constant), [], [dim]
-        for i, (weight, bias) in enumerate(layers):
-            w = checks.finite_array(f"layers[{i}][0] (weight)", weight, shape=(None, n_in))
-            b = checks.finite_array(f"layers[{i}][1] (bias)", bias, shape=(len(w),))
+        checked = check_layers(layers)
+        dim, shape = len(checked[-1][1]), checked[0][0].shape
+        none = getattr(condition, "shape", None) == (0,) or (isinstance(condition, list | tuple) and not condition)
+        constant = np.empty(0) if none else checks.finite_array("condition", condition, shape=(None,))
+        if shape[1] != dim + len(constant):
+            raise ValueError(
+                f"layers[0][0] (weight) must have {dim} + {len(constant)} columns, for x and condition; got {shape}"
+            )
+        numbers, widths = [], [dim]
+        for i, (weight, bias) in enumerate(checked):
+            w, b = weight.astype(np.float64), bias.astype(np.float64)
             if i == 0:
                 w, b = w[:, :dim], b + (w[:, dim:] * constant).sum(axis=1)
             numbers += [b, w.reshape(-1)]
-            n_in = len(b)
-            widths.append(n_in)
+            widths.append(len(b))
         scale, slope = checks.positive("scale", scale), checks.non_negative("slope", slope)
         factor = checks.finite("factor", factor)
         if factor == 0.0:
             raise ValueError("factor=0.0 is not allowed: the network would have no effect")
         center = np.zeros(dim) if mean is None else checks.finite_array("mean", mean, shape=(dim,))
-        head = [len(layers), ACTIVATIONS.index(activation), scale, slope, factor, *widths]
+        head = [len(checked), ACTIVATIONS.index(activation), scale, slope, factor, *widths]
         super().__init__(
             dim=dim,
             parameters=np.concatenate([head, center, *numbers]),

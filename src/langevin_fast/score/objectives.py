@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike
 from .. import checks
 from ..noise import draw
 from .functions import ScoreFunction, evaluate
+from .network import ScoreNetwork
 
 # Of the finite differences, relative to the size of a coordinate: errors of about 1e-10 of the third derivative.
 _STEP = 1e-5
@@ -126,7 +127,7 @@ def sliced(score: ScoreFunction, x: ArrayLike, *, n_slices: int = 1, seed: int =
 
 
 def denoising(
-    score: ScoreFunction,
+    score: ScoreFunction | ScoreNetwork,
     x: ArrayLike,
     sigma: ArrayLike,
     *,
@@ -138,12 +139,14 @@ def denoising(
 
     Parameters
     ----------
-    score : callable
-        For one noise level ``score(x)``; for several ``score(x, sigma)``.
+    score : callable or ScoreNetwork
+        For one noise level ``score(x)``; for several ``score(x, sigma)``. A network with noise levels is told `sigma`
+        in either case.
     x : (n, dim) array
         Samples of p.
     sigma : float or (L,) array
-        Standard deviations of the noise, > 0, in length units.
+        Standard deviations of the noise, > 0, in length units. A number is one level, a list several, even a list of
+        one.
     weights : (L,) array, optional
         Of the levels, >= 0; the result is the weighted sum. Default: 1 for one level, sigma^2 / L for several, which
         makes them of the same size (Y. Song, S. Ermon, NeurIPS 2019).
@@ -170,15 +173,16 @@ def denoising(
         if (w < 0).any():
             raise ValueError(f"weights={checks.shorten(weights)} is not allowed: they must be >= 0")
     normals = _normals(seed, points.shape, len(flat) * n_noise)
+    told = several or _has_levels(score)
     values = np.zeros(len(points))
     for i, (level, weight) in enumerate(zip(flat.tolist(), w.tolist(), strict=True)):
         for xi in normals[i * n_noise : (i + 1) * n_noise]:
-            s = evaluate(score, points + level * xi, *((level,) if several else ()))
+            s = evaluate(score, points + level * xi, *((level,) if told else ()))
             values += weight * 0.5 * np.square(s + xi / level).sum(axis=1)
     return _estimate(values / n_noise)
 
 
-def denoise(score: ScoreFunction, y: ArrayLike, sigma: float) -> np.ndarray:
+def denoise(score: ScoreFunction | ScoreNetwork, y: ArrayLike, sigma: float) -> np.ndarray:
     r"""The mean of x given y = x + sigma xi: Tweedie's formula, :math:`y + \sigma^2 s(y)`.
 
     With s the score of the smoothed density this is the best denoising autoencoder (B. Efron, J. Am. Stat. Assoc. 106
@@ -186,8 +190,8 @@ def denoise(score: ScoreFunction, y: ArrayLike, sigma: float) -> np.ndarray:
 
     Parameters
     ----------
-    score : callable
-        (n, dim) to (n, dim).
+    score : callable or ScoreNetwork
+        (n, dim) to (n, dim). A network with noise levels is told `sigma`.
     y : (n, dim) array
         Noisy positions.
     sigma : float
@@ -197,8 +201,12 @@ def denoise(score: ScoreFunction, y: ArrayLike, sigma: float) -> np.ndarray:
     -------
     (n, dim) array
     """
-    points = _samples(y)
-    return points + checks.positive("sigma", sigma) ** 2 * evaluate(score, points)
+    points, sigma = _samples(y), checks.positive("sigma", sigma)
+    return points + sigma**2 * evaluate(score, points, *((sigma,) if _has_levels(score) else ()))
+
+
+def _has_levels(score: object) -> bool:
+    return isinstance(score, ScoreNetwork) and score.sigmas is not None
 
 
 def _directional(score: ScoreFunction, x: np.ndarray, v: np.ndarray) -> np.ndarray:
