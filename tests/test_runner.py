@@ -333,7 +333,7 @@ def test_a_divergence_of_a_function_that_returns_nan():
 
 @pytest.mark.parametrize("potential", [lf.potentials.Free(100), lf.potentials.Batch(gradient=lambda x: x, dim=100)])
 def test_step_numbers_whose_noise_would_wrap(potential):
-    with pytest.raises(ValueError, match=r"first_step=1152921504606846975 leads to step .* dimensions the noise ends"):
+    with pytest.raises(ValueError, match=r"first_step=1152921504606846975 leads to step .* dimensions ends at"):
         lf.Simulation(potential, ULA, first_step=2**60 - 1, seed=1)
     last = 2**63 // 100 - 2
     sim = lf.Simulation(potential, ULA, first_step=last - 2, seed=1)
@@ -382,9 +382,9 @@ def test_streams_that_occur_twice():
 )
 def test_steps_beyond_the_limit_of_stability(potential, scheme):
     with pytest.warns(UserWarning, match="is unstable in this potential"):
-        sim = lf.Simulation(potential, scheme, n_particles=2, seed=1)
+        sim = lf.Simulation(potential, scheme, n_particles=2, seed=1, on_divergence="freeze")
     sim.run(2000)
-    assert np.abs(sim.positions).max() > 1e6 or not np.isfinite(sim.positions).all()
+    assert np.abs(sim.positions).max() > 1e6
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,8 @@ class Splitting(Scheme):
     def unstable(self, curvature: float, mass: np.ndarray) -> bool:
         """See :meth:`Scheme.unstable`."""
         h, m = float(np.max(self._step_size)), float(np.min(mass))
-        gamma = self.friction if self.friction is not None else self.drag / m
+        gamma = self._drag / m if self._drag is not None else self._friction
+        assert gamma is not None
         step = np.eye(2)  # of (x, v), without noise
         for letter in self.letters:
             t = h / self.letters.count(letter)
