@@ -32,7 +32,7 @@ LAYERS = (
 
 # Inside a room: who may be imported by the others; the room's __init__ may import all of them.
 ROOMS = {
-    "potentials": {"potentials.base", "potentials.batch", "potentials.compiled"},
+    "potentials": {"potentials.base", "potentials.batch", "potentials.compiled", "potentials.gradient_check"},
     "backends": {"backends.problem", "backends.cpp"},
     "jit": {"jit.aliases", "jit.packs", "jit.lane_functions", "jit.rebuilt"},
     "fokker_planck": {"fokker_planck.comparison", "fokker_planck.grid"},

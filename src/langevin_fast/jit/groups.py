@@ -7,6 +7,7 @@ for vectors, because it branches on x, it goes through them one by one.
 
 from __future__ import annotations
 
+import re
 import types as python_types
 from collections.abc import Callable
 from functools import lru_cache
@@ -81,7 +82,7 @@ def addresses(
     Raises
     ------
     TypeError
-        If Numba cannot compile a function; the message is Numba's.
+        If Numba cannot compile a function; the message begins with Numba's.
     """
     wanted = ["gradient", "energy", "energy_gradient"] if energy else ["gradient"]
     result, kept = {}, []
@@ -109,9 +110,26 @@ def compile_group(functions: Functions, which: str, dim: int, n_parameters: int,
     except NumbaError as error:
         reason = str(error)
         if width == 1:
-            raise TypeError(f"Numba cannot compile the {which.replace('_', ' and ')}: {error}") from None
+            raise TypeError(_message(which, reason)) from None
     narrow = compile_group(functions, which, dim, n_parameters, dtype, 1)
     return narrow._replace(why_scalar=reason)
+
+
+def _message(which: str, reason: str) -> str:
+    """The first line of Numba's reason, where that is, and what is allowed."""
+    lines = [line.strip(" -") for line in reason.splitlines()]
+    told = [line for line in lines if line and not line.startswith(("Failed in nopython", "Resolution failure"))]
+    signature = next((line[4:] for line in told if line.startswith(">>> ")), "")
+    place = next((line.rstrip(":") for line in told if line.startswith('File "') and not re.search("<string>|/numba/", line)), "")
+    packs = re.compile(r"(?:unaligned )?(array|list)?\(?(?:Pack|Mask)\(float\d+, \d+\)(?:, 1d, \w\)|\)<iv=None>)?")
+    first = told[0].removesuffix(" found for signature:")
+    first += f": {packs.sub(lambda m: {'array': 'x'}.get(m[1], m[1] or 'component'), signature)}" if signature else ""
+    return (
+        f"Numba cannot compile the {which.replace('_', ' and ')}: {first[:200]}{' in ' + place if place else ''}. It is "
+        "written for one point, component by component: numbers, loops, lf.math, helper functions of this kind "
+        "(out[i] = 2.0 * x[i]). Arrays as a whole (out[:] = 2 * x, np.sum(x)) and new arrays (np.zeros) are not "
+        "allowed: Batch takes functions of NumPy arrays"
+    )
 
 
 def _compile(functions: Functions, which: str, dim: int, n_parameters: int, dtype: str, width: int) -> Compiled:
