@@ -22,7 +22,7 @@ from numba.core.errors import NumbaError
 from .. import _core
 from ..functions import Functions
 from . import lane_functions
-from .packs import column
+from .packs import PackType, column
 from .rebuilt import rebuilt
 
 # A function that raises leaves NaN behind, which the loop reports as a divergence of that particle at that step.
@@ -120,7 +120,9 @@ def _message(which: str, reason: str) -> str:
     lines = [line.strip(" -") for line in reason.splitlines()]
     told = [line for line in lines if line and not line.startswith(("Failed in nopython", "Resolution failure"))]
     signature = next((line[4:] for line in told if line.startswith(">>> ")), "")
-    place = next((line.rstrip(":") for line in told if line.startswith('File "') and not re.search("<string>|/numba/", line)), "")
+    place = next(
+        (line.rstrip(":") for line in told if line.startswith('File "') and not re.search("<string>|/numba/", line)), ""
+    )
     packs = re.compile(r"(?:unaligned )?(array|list)?\(?(?:Pack|Mask)\(float\d+, \d+\)(?:, 1d, \w\)|\)<iv=None>)?")
     first = told[0].removesuffix(" found for signature:")
     first += f": {packs.sub(lambda m: {'array': 'x'}.get(m[1], m[1] or 'component'), signature)}" if signature else ""
@@ -146,7 +148,23 @@ def _compile(functions: Functions, which: str, dim: int, n_parameters: int, dtyp
     exec(source, names)
     real = types.CPointer(types.float64 if dtype == "float64" else types.float32)
     code = numba.cfunc(types.void(real, real, real, real, types.int64), error_model="numpy")(names["group_function"])
+    if width > 1 and _keeps_packs_in_memory(names[which], set()):
+        raise NumbaError("vectors in lists or new arrays lie at addresses that are not multiples of their size")
     return Compiled(code.address, code, None)
+
+
+def _keeps_packs_in_memory(dispatcher: Dispatcher, seen: set[Dispatcher]) -> bool:
+    """Whether a compiled function, or one that it calls, makes lists or arrays of packs; columns have layout "A"."""
+    seen.add(dispatcher)
+    for overload in dispatcher.overloads.values():
+        for kind in overload.type_annotation.typemap.values():
+            new = isinstance(kind, types.List) or (isinstance(kind, types.Array) and kind.layout != "A")
+            if new and isinstance(kind.dtype, PackType):
+                return True
+            if isinstance(kind, types.Dispatcher) and kind.dispatcher not in seen:
+                if _keeps_packs_in_memory(kind.dispatcher, seen):
+                    return True
+    return False
 
 
 @lru_cache(maxsize=1024)

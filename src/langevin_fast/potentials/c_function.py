@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import checks
+from .base import dimension
 from .compiled import CompiledPotential
 
 
@@ -44,7 +45,7 @@ class CFunction(CompiledPotential):
     _owners: tuple[Any, ...]
 
     def __init__(self, *, gradient: Any, energy: Any = None, dim: int, start: npt.ArrayLike | None = None) -> None:
-        dim = checks.integer("dim", dim, minimum=1)
+        dim = dimension("dim", dim)
         table = {"point_gradient": _address("gradient", gradient)}
         if energy is not None:
             table["point_energy"] = _address("energy", energy)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from .. import checks
 from ..functions import Functions
+from .base import dimension
 from .compiled import FunctionPotential
 from .gradient_check import check_gradient
 
@@ -77,7 +78,7 @@ class Custom(FunctionPotential):
         check: bool = True,
         **parameters: npt.ArrayLike,
     ) -> None:
-        dim = checks.integer("dim", dim, minimum=1)
+        dim = dimension("dim", dim)
         gradient = _plain("gradient", gradient)
         energy = None if energy is None else _plain("energy", energy)
         self._check_parameter_names(parameters)

@@ -26,6 +26,8 @@ _GOOD = 1e-7
 _CONCLUSIVE = 1e-4
 _TOLERANCE = 1e-5
 
+_EPS = float(np.finfo(np.float64).eps)
+
 # What a function raises when it is wrong, and not only outside of its domain.
 _MISTAKES = (TypeError, NameError, AttributeError, IndexError)
 
@@ -44,22 +46,22 @@ def check_gradient(potential: FunctionPotential) -> None:
     """
     functions = _Evaluation(potential)
     deadline = time.perf_counter() + _SECONDS
-    usable = conclusive = False
+    usable = False
     for k, size in enumerate(_sizes(potential.default_start)):
+        displacement, *random = noise(k, 0, 0, 3 * potential.dim).reshape(3, potential.dim)
         for _ in range(8):
-            x = potential.default_start + size * np.clip(noise(k, 0, 0, potential.dim), -2.0, 2.0)
+            x = potential.default_start + size * np.clip(displacement, -2.0, 2.0)
             gradient = functions.gradient(x)
+            told = False
             if gradient is not None and functions.has_energy_at(x):
                 usable = True
-                told = [_agrees(functions, x, gradient, size, 2 * k + i, deadline) for i in range(2)]
-                conclusive |= any(told)
-                if any(told):
-                    break
-            if usable and time.perf_counter() > deadline:
-                return
+                for r in random:
+                    told |= _confirms(functions, x, gradient, r + np.copysign(0.5, r), size / 8.0, deadline)
+                    if usable and time.perf_counter() > deadline:
+                        return
+            if told:
+                break
             size /= 8.0  # nearer to the start, which may be all that lies in the domain
-        if conclusive and time.perf_counter() > deadline:
-            return
     if not usable:
         raise ValueError(
             f"energy or gradient is not finite at points near start={shorten(potential.default_start)} "
@@ -73,18 +75,14 @@ def _sizes(start: FloatArray) -> tuple[float, float, float]:
     return 0.1, 0.4, 0.1 * min(0.2, float(np.median(gaps)) if len(gaps) else 0.2)
 
 
-def _agrees(
-    functions: _Evaluation, x: FloatArray, gradient: FloatArray, size: float, number: int, deadline: float
+def _confirms(
+    functions: _Evaluation, x: FloatArray, gradient: FloatArray, direction: FloatArray, h: float, deadline: float
 ) -> bool:
-    """Whether the slope along a direction confirms the gradient; False where finite differences cannot tell."""
+    """Whether the slope along a direction is that of the gradient; False where finite differences cannot tell."""
     if not functions.potential.has_energy:
         return True
-    if number % 2 and time.perf_counter() > deadline:
-        return False
-    random = noise(number, 1, 0, len(x))
-    direction = random + np.copysign(0.5, random)
     slope = _Slope(functions.energy, x, gradient, deadline)
-    difference = slope.difference(direction, size / 8.0)
+    difference = slope.difference(direction, h)
     if not difference.conclusive:
         return False
     if not difference.wrong:
@@ -95,13 +93,13 @@ def _agrees(
         half = parts[: len(parts) // 2]
         masked = np.zeros(len(x))
         masked[half] = direction[half]
-        part = slope.difference(masked, size / 8.0).deviation
+        part = slope.difference(masked, h).deviation
         parts, deviation = (half, part) if abs(part) >= 0.5 * abs(deviation) else (parts[len(half) :], deviation - part)
     c = int(parts[0])
     unit = np.zeros(len(x))
     unit[c] = 1.0
-    alone = slope.difference(unit, size / 24.0)
-    if alone.conclusive and alone.wrong:
+    alone = slope.difference(unit, h / 3.0)
+    if alone.conclusive and alone.wrong and slope.stays(alone, unit):
         raise ValueError(
             f"gradient: component {c} is {gradient[c]:.10g}, but finite differences of the energy give "
             f"{alone.slope:.10g} (error below {alone.error:.1g}), at {_place(x, c)}. Correct it, or use check=False"
@@ -116,8 +114,8 @@ def _place(x: FloatArray, c: int) -> str:
 class _Difference:
     """A slope by finite differences beside the one that the gradient gives."""
 
-    def __init__(self, slope: float, error: float, expected: float, scale: float) -> None:
-        self.slope, self.error = slope, error
+    def __init__(self, slope: float, error: float, h: float, expected: float, scale: float) -> None:
+        self.slope, self.error, self.h = slope, error, h
         self.deviation = slope - expected if math.isfinite(slope) else 0.0
         self.conclusive = error <= _CONCLUSIVE * max(scale, abs(slope)) and max(scale, abs(slope)) > 0.0
         self.wrong = abs(self.deviation) > 10.0 * error + _TOLERANCE * scale
@@ -128,24 +126,23 @@ class _Slope:
         self, energy: Callable[[FloatArray], float], x: FloatArray, gradient: FloatArray, deadline: float
     ) -> None:
         self.energy, self.x, self.gradient, self.deadline = energy, x, gradient, deadline
+        self.rounded = float(np.abs(gradient * x).sum())
 
     def difference(self, direction: FloatArray, h: float) -> _Difference:
         """Central differences with halved steps, extrapolated to none: Ridders (1982), whose error is estimated.
 
         The error contains what the rounding of energies and points does, so that steps are not made too small.
         """
-        x, terms = self.x, self.gradient * direction
-        expected, scale = float(terms.sum()), float(np.sqrt((terms * terms).sum()))
-        rounded = float(np.abs(self.gradient * x).sum())
+        terms = self.gradient * direction
+        expected, scale = float(terms.sum()), float(np.linalg.norm(terms))
         best, best_error = math.nan, math.inf
         table: list[float] = []
         for _ in range(16):
-            up, down = self.energy(x + h * direction), self.energy(x - h * direction)
-            row = [(up - down) / (2.0 * h)]
-            if not math.isfinite(row[0]):
+            quotient, rounding = self._quotient(direction, h)
+            if not math.isfinite(quotient):
                 table, h = [], 0.5 * h
                 continue
-            rounding = 32.0 * np.finfo(np.float64).eps * (max(abs(up), abs(down)) + rounded) / h
+            row = [quotient]
             for j, coarser in enumerate(table):
                 row.append(row[j] + (row[j] - coarser) / (4.0 ** (j + 1) - 1.0))
                 error = max(abs(row[-1] - row[j]), abs(row[-1] - coarser)) + rounding
@@ -155,7 +152,26 @@ class _Slope:
             if best_error <= enough * max(scale, abs(best)):
                 break
             table, h = row[:6], 0.5 * h
-        return _Difference(best, best_error, expected, scale)
+        return _Difference(best, best_error, h, expected, scale)
+
+    def stays(self, found: _Difference, direction: FloatArray) -> bool:
+        """Whether far smaller steps give the same slope: neither noise, nor details that the steps went over."""
+        if found.slope == 0.0 and self._quotient(direction, max(64.0 * found.h, 0.25))[0] != 0.0:
+            return False  # not a constant, but changes that rounding hides
+        h = found.h / 16.0
+        for _ in range(20):
+            quotient, rounding = self._quotient(direction, h)
+            if rounding > 0.1 * abs(found.deviation):
+                break
+            if not abs(quotient - found.slope) < 0.5 * abs(found.deviation):
+                return False
+            h /= 4.0
+        return True
+
+    def _quotient(self, direction: FloatArray, h: float) -> tuple[float, float]:
+        """A central difference, and what rounding the energies and points may do to it."""
+        up, down = self.energy(self.x + h * direction), self.energy(self.x - h * direction)
+        return (up - down) / (2.0 * h), 32.0 * _EPS * (max(abs(up), abs(down)) + self.rounded) / h
 
 
 class _WholeArrayError(Exception):
@@ -239,7 +255,9 @@ class _Evaluation:
         function = getattr(self.potential.functions, which)
         try:
             with np.errstate(all="ignore"):
-                return function(x.copy().view(self.array), *(a.view(self.array) for a in out), self.potential.parameters)
+                return function(
+                    x.copy().view(self.array), *(a.view(self.array) for a in out), self.potential.parameters
+                )
         except _WholeArrayError:
             from ..jit import groups
 
