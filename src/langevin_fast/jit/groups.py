@@ -107,7 +107,7 @@ def compile_group(functions: Functions, which: str, dim: int, n_parameters: int,
     """One function of a potential, for lanes taken `width` at a time (or singly, where that is impossible)."""
     try:
         return _compile(functions, which, dim, n_parameters, dtype, width)
-    except NumbaError as error:
+    except Exception as error:  # Numba also fails with AttributeError and the like
         reason = str(error)
         if width == 1:
             raise TypeError(_message(which, reason)) from None
@@ -115,22 +115,25 @@ def compile_group(functions: Functions, which: str, dim: int, n_parameters: int,
     return narrow._replace(why_scalar=reason)
 
 
+_X = re.compile(r"(?:unaligned )?array\(Pack\(float\d+, \d+\), 1d, \w\)")
+_COMPONENT = re.compile(r"(?:Pack|Mask)\(float\d+, \d+\)")
+
+
 def _message(which: str, reason: str) -> str:
     """The first line of Numba's reason, where that is, and what is allowed."""
     lines = [line.strip(" -") for line in reason.splitlines()]
-    told = [line for line in lines if line and not line.startswith(("Failed in nopython", "Resolution failure"))]
-    signature = next((line[4:] for line in told if line.startswith(">>> ")), "")
-    place = next(
-        (line.rstrip(":") for line in told if line.startswith('File "') and not re.search("<string>|/numba/", line)), ""
-    )
-    packs = re.compile(r"(?:unaligned )?(array|list)?\(?(?:Pack|Mask)\(float\d+, \d+\)(?:, 1d, \w\)|\)<iv=None>)?")
-    first = told[0].removesuffix(" found for signature:")
-    first += f": {packs.sub(lambda m: {'array': 'x'}.get(m[1], m[1] or 'component'), signature)}" if signature else ""
+    lines = [line for line in lines if line and not line.startswith(("Failed in nopython", "Resolution failure"))]
+    signature = next((line[4:] for line in lines if line.startswith(">>> ")), "")
+    places = (line.rstrip(":") for line in lines if line.startswith('File "'))
+    place = next((place for place in places if not re.search("<string>|/numba/", place)), "")
+    told = lines[0].removesuffix(" found for signature:")
+    if signature:
+        told += ": " + _COMPONENT.sub("component", _X.sub("x", signature))
+    told = told[:200] + (f", in {place}" if place else "")
     return (
-        f"Numba cannot compile the {which.replace('_', ' and ')}: {first[:200]}{' in ' + place if place else ''}. It is "
-        "written for one point, component by component: numbers, loops, lf.math, helper functions of this kind "
-        "(out[i] = 2.0 * x[i]). Arrays as a whole (out[:] = 2 * x, np.sum(x)) and new arrays (np.zeros) are not "
-        "allowed: Batch takes functions of NumPy arrays"
+        f"Numba cannot compile the {which.replace('_', ' and ')}: {told}. It is written for one point, component by "
+        "component: numbers, loops, lf.math, helper functions of this kind (out[i] = 2.0 * x[i]). Arrays as a whole "
+        "(out[:] = 2 * x, np.sum(x)) and new arrays (np.zeros) are not allowed: Batch takes functions of NumPy arrays"
     )
 
 
@@ -161,9 +164,9 @@ def _keeps_packs_in_memory(dispatcher: Dispatcher, seen: set[Dispatcher]) -> boo
             new = isinstance(kind, types.List) or (isinstance(kind, types.Array) and kind.layout != "A")
             if new and isinstance(kind.dtype, PackType):
                 return True
-            if isinstance(kind, types.Dispatcher) and kind.dispatcher not in seen:
-                if _keeps_packs_in_memory(kind.dispatcher, seen):
-                    return True
+            calls = isinstance(kind, types.Dispatcher) and kind.dispatcher not in seen
+            if calls and _keeps_packs_in_memory(kind.dispatcher, seen):
+                return True
     return False
 
 
