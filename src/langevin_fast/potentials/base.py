@@ -155,6 +155,11 @@ def dimension(name: str, value: object, minimum: int = 1) -> int:
     return number
 
 
+def start_or_origin(start: npt.ArrayLike | None, dim: int) -> FloatArray:
+    """Where particles start: a (dim,) array of the user's, or the origin."""
+    return np.zeros(dim) if start is None else checks.finite_array("start", start, shape=(dim,))
+
+
 def check_size(what: str, dim: int) -> None:
     """See that a start, parameters and the arrays in which they are checked fit into memory."""
     if dim > 2**20:  # asking the system takes longer than making a small potential

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import checks
-from .base import Potential, dimension
+from .base import Potential, dimension, start_or_origin
 
 
 class Batch(Potential):
@@ -79,7 +79,7 @@ class Batch(Potential):
         checks.one_of("arrays", arrays, tuple(_CALLS))
         super().__init__(
             dim=dim,
-            default_start=np.zeros(dim) if start is None else checks.finite_array("start", start, shape=(dim,)),
+            default_start=start_or_origin(start, dim),
             arguments={"dim": dim},
             _functions=(gradient, energy, energy_gradient),
             _call=_CALLS[arrays],

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
 import numpy.typing as npt
 
 from .. import checks
-from .base import dimension
+from .base import dimension, start_or_origin
 from .compiled import CompiledPotential
 
 
@@ -52,7 +51,7 @@ class CFunction(CompiledPotential):
         super().__init__(
             dim=dim,
             parameters=[],
-            default_start=np.zeros(dim) if start is None else checks.finite_array("start", start, shape=(dim,)),
+            default_start=start_or_origin(start, dim),
             arguments={"dim": dim},
             _addresses=table,
             _owners=(gradient, energy),  # of the machine code

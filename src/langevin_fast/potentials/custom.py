@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from .. import checks
 from ..functions import Functions
-from .base import dimension
+from .base import dimension, start_or_origin
 from .compiled import FunctionPotential
 from .gradient_check import check_gradient
 
@@ -88,7 +88,7 @@ class Custom(FunctionPotential):
         super().__init__(
             dim=dim,
             parameters=np.concatenate([np.zeros(0), *(value.reshape(-1) for value in values.values())]),
-            default_start=np.zeros(dim) if start is None else checks.finite_array("start", start, shape=(dim,)),
+            default_start=start_or_origin(start, dim),
             arguments={name: checks.plain(value) for name, value in values.items()},
         )
         self.__dict__.update(functions=functions, _user=(gradient, energy))

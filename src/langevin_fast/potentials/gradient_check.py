@@ -156,7 +156,8 @@ class _Slope:
 
     def stays(self, found: _Difference, direction: FloatArray) -> bool:
         """Whether far smaller steps give the same slope: neither noise, nor details that the steps went over."""
-        if found.slope == 0.0 and self._quotient(direction, max(64.0 * found.h, 0.25))[0] != 0.0:
+        far = max(64.0 * found.h, 0.25) * direction
+        if found.slope == 0.0 and self.energy(self.x + far) != self.energy(self.x):
             return False  # not a constant, but changes that rounding hides
         h = found.h / 16.0
         for _ in range(20):
