@@ -35,7 +35,7 @@ LAYERS = (
 
 # Inside a room: who may be imported by the others; the room's __init__ and its examples may import all of them.
 ROOMS = {
-    "potentials": {"potentials.base", "potentials.batch", "potentials.compiled"},
+    "potentials": {"potentials.base", "potentials.batch", "potentials.compiled", "potentials.gradient_check"},
     "backends": {"backends.problem", "backends.cpp"},
     "schemes": {"schemes.base", "schemes.operations", "schemes.overdamped"},
     "jit": {"jit.aliases", "jit.packs", "jit.lane_functions", "jit.rebuilt"},

@@ -287,3 +287,59 @@ def test_missing_library(monkeypatch, make, module):
     monkeypatch.setitem(__import__("sys").modules, module, None)
     with pytest.raises(ImportError, match="pip install"):
         make(energy=lambda x: x, dim=1)
+
+
+# --- precision and masks ----------------------------------------------------------------------------------------------
+
+
+def test_jax_arrays_compute_in_the_precision_of_the_run():
+    jax = pytest.importorskip("jax")
+    jnp = jax.numpy
+    offset, seen = 1e8, set()
+
+    def energy(x):
+        seen.add(x.dtype)
+        return 0.5 * jnp.sum(x * x, axis=1) + offset
+
+    u = Batch(gradient=jax.jit(lambda x: 1.0 * x), energy=jax.jit(energy), dim=1, arrays="jax")
+    harmonic = lf.potentials.Harmonic(1.0)
+    arguments = {"n_steps": 20, "n_particles": 50, "seed": 1}
+    before = jax.config.jax_enable_x64
+    runs = [lf.sample(v, lf.MALA(0.5), **arguments) for v in (u, harmonic)]
+    np.testing.assert_allclose(runs[0].positions, runs[1].positions, atol=1e-12)
+    assert runs[0].energies.dtype == np.float64
+    assert u.energy(np.ones((2, 1), np.float32)).dtype == np.float32
+    assert seen == {np.dtype(np.float64), np.dtype(np.float32)}
+    assert jax.config.jax_enable_x64 == before
+
+
+def test_results_of_less_than_the_precision_are_refused():
+    u = Batch(gradient=lambda x: x.astype(np.float32), energy=lambda x: x[:, 0].astype(np.float16), dim=2)
+    with pytest.raises(TypeError, match=r'gradient returned float32 where positions are float64.*arrays="jax"'):
+        lf.sample(u, lf.ULA(0.1), n_steps=3)
+    assert lf.sample(u, lf.ULA(0.1), n_steps=3, precision="single").positions.dtype == np.float32
+    with pytest.raises(TypeError, match="energy returned float16 where positions are float32"):
+        u.energy(np.zeros(2, np.float32))
+    pytest.importorskip("jax")
+    import jax.numpy as jnp
+
+    with pytest.raises(TypeError, match="gradient returned float32"):  # a function of JAX that is given NumPy arrays
+        Batch(gradient=jnp.sin, dim=1).gradient([1.0])
+
+
+def test_integers_and_wider_numbers_are_results():
+    u = Batch(gradient=lambda x: np.zeros(x.shape, np.int64), energy=lambda x: x[:, 0].astype(np.longdouble), dim=2)
+    assert u.gradient([1.0, 2.0]).dtype == u.energy([1.0, 2.0]).dtype == np.float64
+
+
+def test_a_masked_result_is_refused():
+    masked = Batch(gradient=lambda x: np.ma.masked_greater(x, 0.0), dim=2)
+    with pytest.raises(TypeError, match="gradient must return an array without a mask"):
+        masked.gradient([1.0, -1.0])
+
+
+@pytest.mark.parametrize("arrays", ["jax", "torch"])
+def test_arrays_of_a_library_that_is_missing(monkeypatch, arrays):
+    monkeypatch.setitem(__import__("sys").modules, arrays, None)
+    with pytest.raises(ImportError, match=f'arrays="{arrays}" needs .*pip install'):
+        Batch(gradient=lambda x: x, dim=1, arrays=arrays).gradient([1.0])

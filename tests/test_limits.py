@@ -115,3 +115,66 @@ def test_memory_is_the_least_of_what_system_and_container_allow(monkeypatch):
 def test_noise_that_does_not_fit_is_not_tried():
     with pytest.raises(MemoryError, match="count="):
         lf.noise(1, 0, 0, 2**60)
+
+
+MASKED = np.ma.masked_array([1.0, 2.0], mask=[False, True])
+
+
+@pytest.mark.parametrize(
+    ("name", "use"),
+    [
+        ("x", lambda: lf.potentials.Harmonic([1.0, 1.0]).energy(MASKED)),
+        ("x", lambda: lf.potentials.Harmonic([1.0, 1.0]).gradient(MASKED)),
+        ("stiffness", lambda: lf.potentials.Harmonic(MASKED)),
+        ("mean", lambda: lf.potentials.Gaussian(MASKED, np.eye(2))),
+        ("y", lambda: lf.potentials.LogisticRegression([[1.0], [2.0]], MASKED, prior_scale=1.0)),
+        ("y", lambda: lf.potentials.LogisticRegression([[1.0], [2.0]], MASKED > 1.5, prior_scale=1.0)),
+        ("start", lambda: lf.potentials.Batch(gradient=lambda x: x, dim=2, start=MASKED)),
+        ("k", lambda: lf.potentials.Custom(gradient=lambda x, out, k: None, dim=2, k=MASKED, check=False)),
+        ("initial", lambda: lf.Simulation(WELL, lf.ULA(0.1), initial=MASKED[:, np.newaxis])),
+        ("step_size", lambda: lf.ULA(MASKED)),
+    ],
+)
+def test_masked_arrays_are_refused(name, use):
+    with pytest.raises(TypeError, match=rf"{name} must be an array without a mask"):
+        use()
+
+
+P = lf.potentials
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("dim=10000000", lambda n: P.Free(dim=n)),
+        ("dim=10000000", lambda n: P.DoubleWell(dim=n)),
+        ("dim=10000000", lambda n: P.Ring(dim=n)),
+        ("dim=10000000", lambda n: P.NealFunnel(dim=n)),
+        ("dim=10000000", lambda n: P.Custom(gradient=lambda x, out: None, dim=n)),
+        ("dim=10000000", lambda n: P.Batch(gradient=lambda x: x, dim=n)),
+        ("dim=10000000", lambda n: P.CFunction(gradient=1, dim=n)),
+        ("n1=10000000, n2=1", lambda n: P.HybridRosenbrock(n, 1, a=1.0, b=1.0)),
+        ("n1=3, n2=10000000", lambda n: P.HybridRosenbrock(3, n, a=1.0, b=1.0)),
+    ],
+)
+def test_potentials_that_do_not_fit_are_not_made(monkeypatch, name, make):
+    monkeypatch.setattr(memory, "available_memory", lambda: 10**8)
+    with pytest.raises(MemoryError, match=f"a potential with {name} would take .* use fewer components"):
+        make(10**7)
+
+
+def test_clusters_have_a_largest_size():
+    with pytest.raises(ValueError, match="n_atoms must be an integer from 1 to 100000"):
+        P.LennardJonesCluster(10**6)
+    assert P.LennardJonesCluster(3000).dim == 9000
+
+
+def test_long_chains_are_made_at_once():
+    """Squares of squares: 1, or soon 0 or infinity."""
+    start = P.HybridRosenbrock(10**5, 2, a=1.0, b=1.0, mu=-0.5).default_start
+    np.testing.assert_array_equal(start[:4], [-0.5, 0.25, 0.0625, 0.00390625])
+    np.testing.assert_array_equal(start[1 : 10**5], start[10**5 :])
+    assert start[-1] == 0.0
+    assert (P.HybridRosenbrock(10**5, 1, a=1.0, b=1.0, mu=-1.0).default_start[1:] == 1.0).all()
+    with pytest.raises(ValueError, match="range of double precision"):
+        P.HybridRosenbrock(10**5, 1, a=1.0, b=1.0, mu=1.0001)

@@ -512,7 +512,7 @@ WRONG = [
     (lambda: lfp.Ring(radius=0), ValueError, "radius must be a finite number > 0"),
     (lambda: lfp.Ring(width=0), ValueError, "width must be a finite number > 0"),
     (lambda: lfp.Ring(dim=0), ValueError, "dim must be an integer >= 1"),
-    (lambda: lfp.LennardJonesCluster(0), ValueError, "n_atoms must be an integer >= 1, got 0"),
+    (lambda: lfp.LennardJonesCluster(0), ValueError, "n_atoms must be an integer from 1 to 100000, got 0"),
     (lambda: lfp.LennardJonesCluster(3, epsilon=-1), ValueError, "epsilon must be a finite number > 0"),
     (lambda: lfp.LennardJonesCluster(3, sigma=0), ValueError, "sigma must be a finite number > 0"),
     (lambda: lfp.LennardJonesCluster(3, wall=-2), ValueError, "wall must be a finite number > 0"),

@@ -88,6 +88,19 @@ def one_of(name: str, value: Any, allowed: Sequence[str | None]) -> Any:
     raise error(f"{name} must be one of {', '.join(map(repr, allowed))}, got {shorten(value)}")
 
 
+def real_array(name: str, value: object) -> npt.NDArray[Any]:
+    """Return an array of real numbers, finite or not, without a copy where it is one."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} must be an array without a mask, got a masked array: fill or leave out what is masked")
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be a rectangular array of numbers, got {shorten(value)}") from error
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"{name} must hold real numbers, got {shorten(value)} of dtype {array.dtype}")
+    return array
+
+
 def finite_array(
     name: str,
     value: object,
@@ -99,12 +112,7 @@ def finite_array(
     `shape` may hold None for axes of any length >= 1; `ndim` is the number of axes, or the numbers that are
     allowed.
     """
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name} must be a rectangular array of numbers, got {shorten(value)}") from error
-    if array.dtype.kind not in "iuf":
-        raise TypeError(f"{name} must hold real numbers, got {shorten(value)} of dtype {array.dtype}")
+    array = real_array(name, value)
     if ndim is not None:
         counts = (ndim,) if isinstance(ndim, int) else ndim
         if array.ndim not in counts:

@@ -6,13 +6,17 @@ import os
 from pathlib import Path
 
 
-def check_memory(n_bytes: int, what: str) -> None:
+def check_memory(
+    n_bytes: int,
+    what: str,
+    advice: str = 'use fewer particles or steps, a larger stride, stride=None, or precision="single"',
+) -> None:
     """Raise MemoryError where `what` does not fit: many systems grant any allocation and kill the process later."""
     available = available_memory()
     if available is not None and n_bytes > available:
         raise MemoryError(
             f"{what} would take {n_bytes / 2**30:.3g} GiB, but {available / 2**30:.3g} GiB of memory are available; "
-            'use fewer particles or steps, a larger stride, stride=None, or precision="single"'
+            + advice
         )
 
 

@@ -7,6 +7,7 @@ for vectors, because it branches on x, it goes through them one by one.
 
 from __future__ import annotations
 
+import re
 import types as python_types
 from collections.abc import Callable
 from functools import lru_cache
@@ -21,7 +22,7 @@ from numba.core.errors import NumbaError
 from .. import _core
 from ..functions import Functions
 from . import lane_functions
-from .packs import column
+from .packs import PackType, column
 from .rebuilt import rebuilt
 
 # A function that raises leaves NaN behind, which the loop reports as a divergence of that particle at that step.
@@ -81,7 +82,7 @@ def addresses(
     Raises
     ------
     TypeError
-        If Numba cannot compile a function; the message is Numba's.
+        If Numba cannot compile a function; the message begins with Numba's.
     """
     wanted = ["gradient", "energy", "energy_gradient"] if energy else ["gradient"]
     result, kept = {}, []
@@ -106,12 +107,34 @@ def compile_group(functions: Functions, which: str, dim: int, n_parameters: int,
     """One function of a potential, for lanes taken `width` at a time (or singly, where that is impossible)."""
     try:
         return _compile(functions, which, dim, n_parameters, dtype, width)
-    except NumbaError as error:
+    except Exception as error:  # Numba also fails with AttributeError and the like
         reason = str(error)
         if width == 1:
-            raise TypeError(f"Numba cannot compile the {which.replace('_', ' and ')}: {error}") from None
+            raise TypeError(_message(which, reason)) from None
     narrow = compile_group(functions, which, dim, n_parameters, dtype, 1)
     return narrow._replace(why_scalar=reason)
+
+
+_X = re.compile(r"(?:unaligned )?array\(Pack\(float\d+, \d+\), 1d, \w\)")
+_COMPONENT = re.compile(r"(?:Pack|Mask)\(float\d+, \d+\)")
+
+
+def _message(which: str, reason: str) -> str:
+    """The first line of Numba's reason, where that is, and what is allowed."""
+    lines = [line.strip(" -") for line in reason.splitlines()]
+    lines = [line for line in lines if line and not line.startswith(("Failed in nopython", "Resolution failure"))]
+    signature = next((line[4:] for line in lines if line.startswith(">>> ")), "")
+    places = (line.rstrip(":") for line in lines if line.startswith('File "'))
+    place = next((place for place in places if not re.search("<string>|/numba/", place)), "")
+    told = lines[0].removesuffix(" found for signature:")
+    if signature:
+        told += ": " + _COMPONENT.sub("component", _X.sub("x", signature))
+    told = told[:200] + (f", in {place}" if place else "")
+    return (
+        f"Numba cannot compile the {which.replace('_', ' and ')}: {told}. It is written for one point, component by "
+        "component: numbers, loops, lf.math, helper functions of this kind (out[i] = 2.0 * x[i]). Arrays as a whole "
+        "(out[:] = 2 * x, np.sum(x)) and new arrays (np.zeros) are not allowed: Batch takes functions of NumPy arrays"
+    )
 
 
 def _compile(functions: Functions, which: str, dim: int, n_parameters: int, dtype: str, width: int) -> Compiled:
@@ -128,7 +151,23 @@ def _compile(functions: Functions, which: str, dim: int, n_parameters: int, dtyp
     exec(source, names)
     real = types.CPointer(types.float64 if dtype == "float64" else types.float32)
     code = numba.cfunc(types.void(real, real, real, real, types.int64), error_model="numpy")(names["group_function"])
+    if width > 1 and _keeps_packs_in_memory(names[which], set()):
+        raise NumbaError("vectors in lists or new arrays lie at addresses that are not multiples of their size")
     return Compiled(code.address, code, None)
+
+
+def _keeps_packs_in_memory(dispatcher: Dispatcher, seen: set[Dispatcher]) -> bool:
+    """Whether a compiled function, or one that it calls, makes lists or arrays of packs; columns have layout "A"."""
+    seen.add(dispatcher)
+    for overload in dispatcher.overloads.values():
+        for kind in overload.type_annotation.typemap.values():
+            new = isinstance(kind, types.List) or (isinstance(kind, types.Array) and kind.layout != "A")
+            if new and isinstance(kind.dtype, PackType):
+                return True
+            calls = isinstance(kind, types.Dispatcher) and kind.dispatcher not in seen
+            if calls and _keeps_packs_in_memory(kind.dispatcher, seen):
+                return True
+    return False
 
 
 @lru_cache(maxsize=1024)

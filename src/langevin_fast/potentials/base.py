@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from .. import checks
 from ..checks import FloatArray
+from ..memory import check_memory
 
 
 class Potential:
@@ -128,12 +129,7 @@ class Potential:
 
     def _points(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
         """Return the points as a C-contiguous float32 or float64 array."""
-        try:
-            points = np.asarray(x)
-        except ValueError as error:
-            raise ValueError(f"x must be a rectangular array of numbers, got {checks.shorten(x)}") from error
-        if points.dtype.kind not in "iuf":
-            raise TypeError(f"x must hold real numbers, got {checks.shorten(x)} of dtype {points.dtype}")
+        points = checks.real_array("x", x)
         if points.ndim == 0 or points.shape[-1] != self.dim:
             hint = "; for many points in one dimension pass x[..., np.newaxis]" if self.dim == 1 else ""
             raise ValueError(f"x must have shape (..., {self.dim}) for {self.kind}, got {points.shape}{hint}")
@@ -155,6 +151,24 @@ class Potential:
             if isinstance(value, np.ndarray):
                 value.flags.writeable = False
         self.__dict__.update(state)
+
+
+def dimension(name: str, value: object, minimum: int = 1) -> int:
+    """Return a number of components, before anything of that size is made."""
+    number = checks.integer(name, value, minimum=minimum)
+    check_size(f"{name}={number}", number)
+    return number
+
+
+def start_or_origin(start: npt.ArrayLike | None, dim: int) -> FloatArray:
+    """Where particles start: a (dim,) array of the user's, or the origin."""
+    return np.zeros(dim) if start is None else checks.finite_array("start", start, shape=(dim,))
+
+
+def check_size(what: str, dim: int) -> None:
+    """See that a start, parameters and the arrays in which they are checked fit into memory."""
+    if dim > 2**20:  # asking the system takes longer than making a small potential
+        check_memory(6 * 8 * dim, f"a potential with {what}", "use fewer components")
 
 
 def beyond_range(kind: str, arguments: dict[str, Any]) -> ValueError:

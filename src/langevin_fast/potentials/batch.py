@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import checks
-from .base import Potential
+from .base import Potential, dimension, start_or_origin
 
 
 class Batch(Potential):
@@ -32,7 +32,8 @@ class Batch(Potential):
         Where particles start when no `initial` is given. Default: the origin.
     arrays : {"numpy", "jax", "torch"}
         What the functions are given. CPU arrays pass without copies, where the library can share them. Results may be
-        arrays of any of the three, whatever this says.
+        arrays of any of the three, whatever this says. With "jax" the functions compute in float64 in double-precision
+        runs, whatever JAX's own default is.
 
     Notes
     -----
@@ -43,7 +44,10 @@ class Batch(Potential):
     Raises
     ------
     TypeError, ValueError
-        An argument is not what it should be. While running: what a function returns has the wrong shape or type.
+        An argument is not what it should be. While running: what a function returns has the wrong shape or type, or
+        less than the precision of the run.
+    ImportError
+        While running: the library that `arrays` names is not installed.
 
     Examples
     --------
@@ -54,7 +58,7 @@ class Batch(Potential):
     kind: ClassVar[str] = "Batch"
     backends: ClassVar[tuple[str, ...]] = ("batch",)
     _functions: tuple[Callable[..., Any], Callable[..., Any] | None, Callable[..., Any] | None]
-    _give: Callable[[Any], Any]
+    _call: Callable[..., Any]
 
     def __init__(
         self,
@@ -66,19 +70,19 @@ class Batch(Potential):
         start: npt.ArrayLike | None = None,
         arrays: str = "numpy",
     ) -> None:
-        dim = checks.integer("dim", dim, minimum=1)
+        dim = dimension("dim", dim)
         for name, function in (("gradient", gradient), ("energy", energy), ("energy_gradient", energy_gradient)):
             if not callable(function) and not (function is None and name != "gradient"):
                 raise TypeError(f"{name} must be callable; got {checks.shorten(function)}")
         if energy_gradient is not None and energy is None:
             raise ValueError("energy_gradient needs energy beside it")
-        checks.one_of("arrays", arrays, tuple(_GIVE))
+        checks.one_of("arrays", arrays, tuple(_CALLS))
         super().__init__(
             dim=dim,
-            default_start=np.zeros(dim) if start is None else checks.finite_array("start", start, shape=(dim,)),
+            default_start=start_or_origin(start, dim),
             arguments={"dim": dim},
             _functions=(gradient, energy, energy_gradient),
-            _give=_GIVE[arrays],
+            _call=_CALLS[arrays],
         )
 
     @property
@@ -94,18 +98,18 @@ class Batch(Potential):
 
     def batch_gradient(self, x: np.ndarray) -> np.ndarray:
         """∇U at (n, dim) positions, as a NumPy array of their type."""
-        return _array("gradient", self._functions[0](self._give(_read_only(x))), x.shape, x.dtype)
+        return _array("gradient", self._call(self._functions[0], _read_only(x)), x.shape, x.dtype)
 
     def batch_energy(self, x: np.ndarray) -> np.ndarray:
         """U at (n, dim) positions."""
-        return _array("energy", self._functions[1](self._give(_read_only(x))), x.shape[:1], x.dtype)  # type: ignore[misc]
+        return _array("energy", self._call(self._functions[1], _read_only(x)), x.shape[:1], x.dtype)
 
     def batch_energy_gradient(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Both."""
         both = self._functions[2]
         if both is None:
             return self.batch_energy(x), self.batch_gradient(x)
-        pair = both(self._give(_read_only(x)))
+        pair = self._call(both, _read_only(x))
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise TypeError(f"energy_gradient must return the pair (energy, gradient); got {checks.shorten(pair)}")
         energy = _array("energy_gradient's energy", pair[0], x.shape[:1], x.dtype)
@@ -122,25 +126,44 @@ def _array(name: str, result: Any, shape: tuple[int, ...], dtype: Any) -> np.nda
     """What a function returned, as a C-contiguous array of the run's precision; no copy where it is one."""
     if hasattr(result, "detach"):  # a tensor of PyTorch
         result = result.detach().cpu()
+    if isinstance(result, np.ma.MaskedArray):
+        raise TypeError(f"{name} must return an array without a mask; it returned a masked array")
     array = np.asarray(result)
     if array.dtype.kind not in "iuf":
         raise TypeError(f"{name} must return real numbers; got {checks.shorten(result)} of dtype {array.dtype}")
     if array.shape != shape:
         raise ValueError(f"{name} must return an array of shape {shape}; it returned {array.shape}")
+    if array.dtype.kind == "f" and array.dtype.itemsize < dtype.itemsize:
+        raise TypeError(
+            f"{name} returned {array.dtype} where positions are {dtype}: compute in the precision of x (JAX does with "
+            'arrays="jax"; of a PyTorch model, model.double()), or run with precision="single"'
+        )
     return np.ascontiguousarray(array, dtype)
 
 
-def _give_jax(x: np.ndarray) -> Any:
-    import jax.numpy as jnp
+def _call_jax(function: Callable[[Any], Any], x: np.ndarray) -> Any:
+    try:
+        import jax
+    except ImportError:
+        raise ImportError('arrays="jax" needs JAX, which is not installed: pip install "langevin-fast[jax]"') from None
 
-    return jnp.asarray(x)
+    # for this call only: the switch is global otherwise
+    with jax.enable_x64(x.dtype == np.float64):
+        return jax.tree_util.tree_map(np.asarray, function(jax.numpy.asarray(x)))
 
 
-def _give_torch(x: np.ndarray) -> Any:
-    import torch
+def _call_torch(function: Callable[[Any], Any], x: np.ndarray) -> Any:
+    try:
+        import torch
+    except ImportError:
+        raise ImportError('arrays="torch" needs PyTorch, which is not installed: pip install torch') from None
 
     # PyTorch has no read-only tensors, and warns: this one is a copy, hence harmless
-    return torch.from_numpy(x.copy())
+    return function(torch.from_numpy(x.copy()))
 
 
-_GIVE: dict[str, Callable[[Any], Any]] = {"numpy": lambda x: x, "jax": _give_jax, "torch": _give_torch}
+_CALLS: dict[str, Callable[..., Any]] = {
+    "numpy": lambda function, x: function(x),
+    "jax": _call_jax,
+    "torch": _call_torch,
+}

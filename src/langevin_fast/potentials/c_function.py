@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
 import numpy.typing as npt
 
 from .. import checks
+from .base import dimension, start_or_origin
 from .compiled import CompiledPotential
 
 
@@ -44,14 +44,14 @@ class CFunction(CompiledPotential):
     _owners: tuple[Any, ...]
 
     def __init__(self, *, gradient: Any, energy: Any = None, dim: int, start: npt.ArrayLike | None = None) -> None:
-        dim = checks.integer("dim", dim, minimum=1)
+        dim = dimension("dim", dim)
         table = {"point_gradient": _address("gradient", gradient)}
         if energy is not None:
             table["point_energy"] = _address("energy", energy)
         super().__init__(
             dim=dim,
             parameters=[],
-            default_start=np.zeros(dim) if start is None else checks.finite_array("start", start, shape=(dim,)),
+            default_start=start_or_origin(start, dim),
             arguments={"dim": dim},
             _addresses=table,
             _owners=(gradient, energy),  # of the machine code

@@ -12,11 +12,9 @@ import numpy.typing as npt
 
 from .. import checks
 from ..functions import Functions
+from .base import dimension, start_or_origin
 from .compiled import FunctionPotential
-
-# Steps of the finite differences, relative to the size of a coordinate, and what their error allows.
-_STEP = 1e-3
-_TOLERANCE = 1e-5
+from .gradient_check import check_gradient
 
 
 class Custom(FunctionPotential):
@@ -33,8 +31,9 @@ class Custom(FunctionPotential):
     start : (dim,) array, optional
         Where particles start when no `initial` is given. Default: the origin.
     check : bool, default True
-        Compare the gradient with finite differences of the energy at three points near `start` (without an energy:
-        only see that every component is written and finite).
+        Compare the gradient with finite differences of the energy near `start`, along random directions (without an
+        energy: only see that every component is written and finite). It takes at most about a second, or as long as
+        compiling the functions; where finite differences are too inaccurate to tell, nothing is said.
     **parameters : float or array
         Passed by name to those functions that have an argument of that name. :meth:`replace` changes their values
         without compiling anew.
@@ -50,10 +49,11 @@ class Custom(FunctionPotential):
     Raises
     ------
     TypeError
-        An argument is not what it should be, or Numba cannot compile a function (said at its first use).
+        An argument is not what it should be, a function returns or writes something else than described here, or
+        Numba cannot compile it (said at its first use, of `x` and `out` taken as a whole at construction).
     ValueError
-        The gradient does not belong to the energy (the message names the component, both numbers and the point), or
-        one of them is not finite near `start`.
+        The gradient does not belong to the energy (the message names the component and both numbers), it does not
+        write every component, or one of them is not finite near `start`.
 
     Examples
     --------
@@ -78,7 +78,7 @@ class Custom(FunctionPotential):
         check: bool = True,
         **parameters: npt.ArrayLike,
     ) -> None:
-        dim = checks.integer("dim", dim, minimum=1)
+        dim = dimension("dim", dim)
         gradient = _plain("gradient", gradient)
         energy = None if energy is None else _plain("energy", energy)
         self._check_parameter_names(parameters)
@@ -88,12 +88,12 @@ class Custom(FunctionPotential):
         super().__init__(
             dim=dim,
             parameters=np.concatenate([np.zeros(0), *(value.reshape(-1) for value in values.values())]),
-            default_start=np.zeros(dim) if start is None else checks.finite_array("start", start, shape=(dim,)),
+            default_start=start_or_origin(start, dim),
             arguments={name: checks.plain(value) for name, value in values.items()},
         )
         self.__dict__.update(functions=functions, _user=(gradient, energy))
         if check:
-            _check(self)
+            check_gradient(self)
 
     def replace(self, **parameters: npt.ArrayLike) -> Custom:
         """The same potential with other values of some parameters; nothing is compiled anew.
@@ -185,7 +185,8 @@ def _bind(
         return "".join(f", {place[name]}" for name in wanted[function] if name in place)
 
     namespace: dict[str, Any] = {"user_gradient": gradient, "user_energy": energy}
-    source = f"def gradient(x, g, p):\n    user_gradient(x, g{arguments('gradient')})\n"
+    # what the gradient returns is looked at by its check alone
+    source = f"def gradient(x, g, p):\n    return user_gradient(x, g{arguments('gradient')})\n"
     if energy is not None:
         source += f"def energy(x, p):\n    return user_energy(x{arguments('energy')})\n"
     exec(source, namespace)
@@ -200,62 +201,3 @@ def _parameter_names(which: str, function: Callable[..., Any], n_fixed: int) -> 
         form = "gradient(x, out, ...)" if n_fixed == 2 else "energy(x, ...)"
         raise TypeError(f"{which} must be a function {form}; got {function.__name__}{inspect.signature(function)}")
     return {a.name: a.default is a.empty for a in positional[n_fixed:]}
-
-
-# --- the check --------------------------------------------------------------------------------------------------------
-
-
-def _check(potential: Custom) -> None:
-    """See that the gradient is that of the energy, in plain Python, near the start."""
-    start, p = potential.default_start, potential.parameters
-    checked = 0
-    for k in range(1, 4):
-        # three points that no symmetry of a potential is likely to share
-        offsets = np.modf(np.arange(1, potential.dim + 1) * 0.6180339887498949 + k * 0.4142135623730951)[0] - 0.5
-        x = start + offsets * np.maximum(1.0, np.abs(start)) * (0.25 * k)
-        checked += _check_at(potential.functions, x, p)
-    if not checked:
-        raise ValueError(
-            f"energy or gradient is not finite at three points near {checks.shorten(start)}: give start=, a point "
-            "where both are, or check=False"
-        )
-
-
-def _check_at(functions: Functions, x: np.ndarray, p: np.ndarray) -> bool:
-    gradient = np.full(len(x), np.nan)
-    with np.errstate(all="ignore"):
-        functions.gradient(x.copy(), gradient, p)
-        if functions.energy is None:
-            if not np.isfinite(gradient).any():
-                return False
-            missing = np.flatnonzero(~np.isfinite(gradient))
-            if len(missing):
-                raise ValueError(f"gradient did not give component {missing[0]} a finite number at x={x.tolist()}")
-            return True
-        differences = _differences(functions.energy, x, p)
-    if not np.isfinite(differences).all():
-        return False
-    error = np.abs(gradient - differences)
-    bad = np.flatnonzero(~(error <= _TOLERANCE * np.maximum(np.abs(differences).max(), 1e-3)))
-    if len(bad):
-        c = bad[0]
-        raise ValueError(
-            f"gradient: component {c} is {gradient[c]:.10g}, but finite differences of the energy give "
-            f"{differences[c]:.10g}, at x={x.tolist()}. Correct it, or use check=False"
-        )
-    return True
-
-
-def _differences(energy: Callable[..., Any], x: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """The gradient by central differences of fourth order."""
-    result = np.empty(len(x))
-    for c in range(len(x)):
-        h = _STEP * max(1.0, abs(x[c]))
-
-        def at(shift: float, c: int = c, h: float = h) -> float:
-            y = x.copy()
-            y[c] += shift * h
-            return float(energy(y, p))
-
-        result[c] = (8.0 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12.0 * h)
-    return result

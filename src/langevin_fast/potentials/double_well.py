@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import checks
 from ..functions import Functions
+from .base import dimension
 from .compiled import CompiledPotential, inverse_square
 
 
@@ -77,7 +78,7 @@ class DoubleWell(CompiledPotential):
         b = checks.positive("barrier", barrier)
         w = checks.positive("width", width)
         t = checks.finite("tilt", tilt)
-        dim = checks.integer("dim", dim, minimum=1)
+        dim = dimension("dim", dim)
         k = checks.non_negative("stiffness", stiffness)
         over_w2 = inverse_square("width", w)
         start = np.zeros(dim)

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import checks
 from ..functions import Functions
+from .base import dimension
 from .compiled import CompiledPotential
 
 
@@ -51,5 +51,5 @@ class Free(CompiledPotential):
     functions = Functions(_gradient, _energy)
 
     def __init__(self, dim: int = 1) -> None:
-        dim = checks.integer("dim", dim, minimum=1)
+        dim = dimension("dim", dim)
         super().__init__(dim=dim, parameters=[], default_start=np.zeros(dim), arguments={"dim": dim})

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from .. import checks
@@ -57,21 +56,7 @@ def from_jax(
     gradient = jax.jit(jax.vmap(jax.grad(potential)))
     both = jax.jit(jax.vmap(jax.value_and_grad(potential)))
 
-    def in_precision(compiled: Callable[[Any], Any]) -> Callable[[np.ndarray], Any]:
-        def call(x: np.ndarray) -> Any:
-            # for this call only: the switch is global otherwise
-            with jax.enable_x64(x.dtype == np.float64):
-                return jax.tree_util.tree_map(np.asarray, compiled(x))
-
-        return call
-
-    return Batch(
-        gradient=in_precision(gradient),
-        energy=in_precision(value),
-        energy_gradient=in_precision(both),
-        dim=dim,
-        start=start,
-    )
+    return Batch(gradient=gradient, energy=value, energy_gradient=both, dim=dim, start=start, arrays="jax")
 
 
 def from_torch(

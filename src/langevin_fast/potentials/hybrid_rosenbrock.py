@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from .. import checks
 from ..checks import FloatArray
 from ..functions import Functions
+from .base import check_size
 from .compiled import CompiledPotential
 
 
@@ -94,16 +96,22 @@ class HybridRosenbrock(CompiledPotential):
     def __init__(self, n1: int, n2: int, a: float, b: npt.ArrayLike, mu: float = 1.0) -> None:
         n1 = checks.integer("n1", n1, minimum=2)
         n2 = checks.integer("n2", n2, minimum=1)
+        check_size(f"n1={n1}, n2={n2}", (n1 - 1) * n2 + 1)
         a = checks.positive("a", a)
         links = checks.positive_array("b", b, shape=None if np.ndim(b) == 0 else (n2, n1 - 1))
         links = np.zeros((n2, n1 - 1)) + links
         mu = checks.finite("mu", mu)
-        block = [mu]
-        for _ in range(n1 - 1):
-            block.append(block[-1] * block[-1])
+        start = np.empty((n2, n1 - 1))
+        value = mu
+        for i in range(n1 - 1):
+            value = value * value
+            start[:, i] = value
+            if value * value == value or value == math.inf:  # as all that follow
+                start[:, i:] = value
+                break
         super().__init__(
             dim=(n1 - 1) * n2 + 1,
-            parameters=[a, mu, n1 - 1, *links.reshape(-1)],
-            default_start=[mu, *block[1:] * n2],
+            parameters=np.concatenate([[a, mu, n1 - 1], links.reshape(-1)]),
+            default_start=np.concatenate([[mu], start.reshape(-1)]),
             arguments={"n1": n1, "n2": n2, "a": a, "b": links, "mu": mu},
         )

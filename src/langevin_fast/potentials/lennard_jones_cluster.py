@@ -52,6 +52,10 @@ def _energy(x: Any, p: Any) -> Any:
     return p[0] * pairs + 0.5 * wall
 
 
+# A gradient of so many takes some ten seconds.
+_MOST_ATOMS = 100_000
+
+
 class LennardJonesCluster(CompiledPotential):
     r"""Atoms that attract each other, without a box, held together by a soft spherical wall.
 
@@ -64,7 +68,7 @@ class LennardJonesCluster(CompiledPotential):
     Parameters
     ----------
     n_atoms : int
-        Number of atoms, >= 1.
+        Number of atoms, from 1 to 100,000: all pairs are computed, without a cut-off.
     epsilon : float, default 1
         Depth ε of the pair potential, energy, > 0.
     sigma : float, default 1
@@ -120,7 +124,7 @@ class LennardJonesCluster(CompiledPotential):
         wall: float | None = None,
         wall_stiffness: float = 10.0,
     ) -> None:
-        n_atoms = checks.integer("n_atoms", n_atoms, minimum=1)
+        n_atoms = checks.integer("n_atoms", n_atoms, minimum=1, maximum=_MOST_ATOMS)
         epsilon = checks.positive("epsilon", epsilon)
         sigma = checks.positive("sigma", sigma)
         wall = None if wall is None else checks.positive("wall", wall)
@@ -169,7 +173,8 @@ def _compact_fcc(n: int) -> tuple[FloatArray, float]:
 
 def _nearest(n: int, center: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Return the `n` points nearest to `center` (ties in lexicographic order), relative to it."""
-    reach = 1
+    # a point takes a volume of 16, and the cube has to contain the sphere; larger cubes give the same points
+    reach = max(1, int(0.5 * (12.0 * n / math.pi) ** (1.0 / 3.0)))
     while True:
         axis = np.arange(-reach, reach + 1, dtype=np.int64)
         cube = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)

@@ -106,8 +106,8 @@ class LogisticRegression(CompiledPotential):
     def __init__(self, X: npt.ArrayLike, y: npt.ArrayLike, *, prior_scale: float) -> None:
         features = checks.finite_array("X", X, shape=(None, None))
         n, dim = features.shape
-        labels = np.asarray(y)
-        labels = checks.finite_array("y", labels.astype(np.int8) if labels.dtype == bool else y, shape=(n,))
+        labels = np.asanyarray(y)
+        labels = checks.finite_array("y", labels.astype(np.int8) if labels.dtype == bool else labels, shape=(n,))
         wrong = (labels != 0) & (labels != 1)
         if wrong.any():
             i = int(np.argmax(wrong))

@@ -9,6 +9,7 @@ import numpy as np
 from .. import checks
 from ..functions import Functions
 from ..math import exp
+from .base import dimension
 from .compiled import CompiledPotential, inverse_square
 
 
@@ -70,7 +71,7 @@ class NealFunnel(CompiledPotential):
     sigma: float
 
     def __init__(self, dim: int, sigma: float = 3.0) -> None:
-        dim = checks.integer("dim", dim, minimum=2)
+        dim = dimension("dim", dim, minimum=2)
         sigma = checks.positive("sigma", sigma)
         super().__init__(
             dim=dim,

@@ -9,6 +9,7 @@ import numpy as np
 from .. import checks
 from ..functions import Functions
 from ..math import sqrt, where
+from .base import dimension
 from .compiled import CompiledPotential, inverse_square
 
 
@@ -71,7 +72,7 @@ class Ring(CompiledPotential):
     def __init__(self, radius: float = 1.0, width: float = 0.25, dim: int = 2) -> None:
         radius = checks.positive("radius", radius)
         width = checks.positive("width", width)
-        dim = checks.integer("dim", dim, minimum=1)
+        dim = dimension("dim", dim)
         start = np.zeros(dim)
         start[0] = radius
         super().__init__(
