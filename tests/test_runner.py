@@ -176,6 +176,7 @@ def test_stages_are_one_run_with_the_bits_of_many(kind, scheme, precision):
         x, v, step = sim.positions, sim.velocities, sim.step
     np.testing.assert_array_equal(one.positions, x)
     np.testing.assert_array_equal(frames.positions, [seen[s] for s in frames.steps.tolist()])
+    assert one.time == pytest.approx(8 * 0.1 + 8 * 0.05 + 14 * 0.2)
     assert one.potential is potentials[2] and one.scheme is made[2]
 
 

@@ -198,8 +198,12 @@ class Simulation:
 
     @property
     def time(self) -> float | np.ndarray:
-        """Time: step * step_size, one per particle where the step sizes are."""
-        return self.state.step * self.scheme.step_size
+        """The time, one per particle where the step sizes are."""
+        return self.time_at(self.step)
+
+    def time_at(self, step: int) -> float | np.ndarray:
+        """The time after so many steps, counted from step 0; one per particle where the step sizes are."""
+        return self._stepper.time_at(step)
 
     @property
     def mass(self) -> np.ndarray:

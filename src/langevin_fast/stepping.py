@@ -64,6 +64,13 @@ class Stepper:
         """What makes the next step."""
         return self.beginning.schemes[self.row]
 
+    def time_at(self, step: int) -> float | np.ndarray:
+        """The time after `step` steps from step 0 on: a number, or one per particle where step sizes are."""
+        b = self.beginning
+        if b.problem.stages is None:
+            return step * b.schemes[0].step_size
+        return sum(n * scheme.step_size for n, scheme in zip(b.problem.stages.steps_of(step), b.schemes, strict=True))
+
     def advance(self, n_steps: int, recordings: list[Recording], bar: Progress) -> None:
         """Make `n_steps` steps; the state is always that of a complete one."""
         end = self.state.step + n_steps

@@ -38,6 +38,7 @@ class _Run(Protocol):
     def scheme(self) -> Scheme: ...
     @property
     def mass(self) -> np.ndarray: ...
+    def time_at(self, step: int) -> float | np.ndarray: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +53,8 @@ class Trajectory:
         On-step velocities, in length/time; None for overdamped schemes.
     steps : ndarray of shape (n_frames,)
         The step number of each frame.
+    times : ndarray of shape (n_frames,) or (n_frames, n_particles)
+        The time of each frame; one per particle where the step sizes are.
     acceptance_rate : ndarray of shape (n_particles,) or None
         Of the steps after the burn-in; None for schemes without Metropolis tests.
     diverged : ndarray of shape (n_particles,)
@@ -73,6 +76,7 @@ class Trajectory:
     positions: np.ndarray
     velocities: np.ndarray | None
     steps: np.ndarray
+    times: np.ndarray
     acceptance_rate: np.ndarray | None
     diverged: np.ndarray
     final: State
@@ -93,13 +97,15 @@ class Trajectory:
             counted = state.step - before.step
             accepted = state.accepted - before.accepted
             rate = accepted / counted if counted else np.full(len(accepted), np.nan)
+        steps = np.arange(0) if frames is None else frames.steps
         velocities = None
         if state.velocities is not None:
             velocities = np.empty(none, state.velocities.dtype) if frames is None else frames.velocities
         return cls(
             positions=np.empty(none, state.positions.dtype) if frames is None else frames.positions,
             velocities=velocities,
-            steps=np.arange(0) if frames is None else frames.steps,
+            steps=steps,
+            times=np.array([run.time_at(step) for step in steps.tolist()]),
             acceptance_rate=rate,
             diverged=state.diverged,
             final=state,
@@ -132,11 +138,6 @@ class Trajectory:
     def energies(self) -> np.ndarray:
         """U of every frame and particle, (n_frames, n_particles), in energy units; computed when first asked for."""
         return self.potential.energy(self.positions)
-
-    @property
-    def times(self) -> np.ndarray:
-        """steps * step_size of each frame: (n_frames,), or (n_frames, n_particles) where step sizes differ."""
-        return np.multiply.outer(self.steps, self.scheme.step_size)
 
     @property
     def kinetic_energies(self) -> np.ndarray | None:

@@ -23,6 +23,11 @@ class Stages:
         """The rows of steps `first_step` to ``first_step + n - 1``, int32."""
         return np.minimum(np.arange(first_step, first_step + n) // self.n_steps, self.n_rows - 1).astype(np.int32)
 
+    def steps_of(self, step: int) -> list[int]:
+        """How many of the first `step` steps use each row."""
+        begins = [i * self.n_steps for i in range(self.n_rows)]
+        return [max(min(step, end) - begin, 0) for begin, end in zip(begins, [*begins[1:], step], strict=True)]
+
 
 @dataclass(frozen=True, eq=False)
 class Problem:
