@@ -35,6 +35,7 @@ ROOMS = {
     "potentials": {"potentials.base", "potentials.batch", "potentials.compiled"},
     "backends": {"backends.problem", "backends.cpp"},
     "jit": {"jit.aliases", "jit.packs", "jit.lane_functions", "jit.rebuilt"},
+    "symbolic": {"symbolic.graph"},
     "fokker_planck": {"fokker_planck.comparison", "fokker_planck.grid"},
     "gpu": {"gpu.device_functions"},
     "score": {"score.functions", "score.objectives", "score.network_potential", "score.network"},
