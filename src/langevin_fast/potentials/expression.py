@@ -16,16 +16,20 @@ from .compiled import FunctionPotential
 
 
 class Expression(FunctionPotential):
-    """A potential given by a formula; SymPy differentiates it.
+    """A potential given by a formula, which is differentiated and compiled.
 
     Parameters
     ----------
     expression : str or SymPy expression
         U. A text may hold numbers, the names of variables and parameters, ``pi`` and ``e``, ``+ - * / **``, and the
         functions exp, log, sqrt, abs, sin, cos, tan, sinh, cosh, tanh, asin, acos, atan, atan2, asinh, acosh, atanh,
-        sign, min, max, floor, ceil, erf, erfc, gamma, lgamma and ``where(x > 0, a, b)``. It is not evaluated as Python
+        sign, min, max, floor, ceil, erf, erfc, gamma and lgamma (of positive numbers), and ``where(condition, a, b)``
+        with a condition such as ``x > 0``, ``0 < x < 1`` or ``x > 0 and not y > 0``. It is not evaluated as Python
         code. Symbols of a SymPy expression are known by their names and taken as real.
-    variables : sequence of str, or one str with spaces
+
+        Parts without variables are computed once, in double precision. Where U is not a real number, ∇U is NaN: a
+        particle that leaves the domain of U diverges. The jumps of sign, floor, ceil and ``where`` give no force.
+    variables : sequence of str, or one str with spaces or commas
         The components of x, in order.
     start : (dim,) array, optional
         Where particles start when no `initial` is given. Default: the origin.
@@ -35,14 +39,14 @@ class Expression(FunctionPotential):
     Attributes
     ----------
     expression : SymPy expression
-        U.
+        U, with its constants as they were computed. Needs SymPy (extra ``expression``).
     source : str
         The Python functions that were generated from it.
 
     Raises
     ------
-    ImportError
-        SymPy is not installed (extra ``expression``).
+    TypeError
+        The expression is neither a text nor a SymPy expression.
     ValueError
         The expression is not allowed (the message shows the part), or a name is unknown, unused or taken; or U or its
         gradient is not finite at `start`.
@@ -93,7 +97,11 @@ class Expression(FunctionPotential):
         )
         functions = Functions(generated.gradient, generated.energy, generated.energy_gradient)
         self.__dict__.update(
-            variables=variables, source=generated.source, functions=functions, _text=expression, _formula=generated.formula
+            variables=variables,
+            source=generated.source,
+            functions=functions,
+            _text=expression,
+            _formula=generated.formula,
         )
         self._check_start()
 

@@ -71,5 +71,5 @@ def generate(expression: Any, variables: tuple[str, ...], parameters: tuple[str,
     namespace: dict[str, Any] = {name: getattr(lf_math, name) for name in lf_math.__all__}
     namespace |= {"math": math, "nan": math.nan}
     exec(compile(source, "<expression>", "exec"), namespace)
-    functions = (namespace[name] for name in ("gradient", "energy", "energy_gradient"))
-    return Generated(*functions, source, formula, frozenset(names), tuple(slots))
+    gradient_, energy, both = (namespace[name] for name in ("gradient", "energy", "energy_gradient"))
+    return Generated(gradient_, energy, both, source, formula, frozenset(names), tuple(slots))

@@ -34,7 +34,7 @@ _ROOT = 0
 Factors = dict[Node, list[Node]]
 
 
-class Sweep:
+class _Sweep:
     """One derivative; see the module."""
 
     def __init__(self, graph: Graph, energy: Node) -> None:
@@ -42,6 +42,7 @@ class Sweep:
         self.derivatives: dict[int, dict[int, Factors]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
         self.of_variable: dict[int, Node] = {}
         self.checks: list[Node] = []
+        self._required: set[tuple[int, Node]] = set()
         self._paths: list[Path | None] = [None]
         self._known: dict[tuple[int, Node, bool], int] = {}
         self.derivatives[energy.index][_ROOT][graph.one].append(graph.one)
@@ -84,10 +85,7 @@ class Sweep:
             self.join_branches(paths)
         # 0 times the derivative of a polynomial is 0: one path is enough below
         if (len(paths) > 1 and node.polynomial) or node.op == "variable":
-            whole = [
-                self.total(f) if p == _ROOT else graph.where(self._mask(p), self.total(f), graph.zero)
-                for p, f in paths.items()
-            ]
+            whole = [self.only_on(p, self.total(f)) for p, f in paths.items()]
             if node.op == "variable":
                 self.of_variable[node.value] = graph.sum(whole)
                 return
@@ -117,9 +115,14 @@ class Sweep:
         path = self._paths[p]
         return path.depth if path else 0
 
-    def _mask(self, p: int) -> Node | bool:
-        path = self._paths[p]
-        return path.mask if path else True
+    def only_on(self, p: int, a: Node) -> Node:
+        """The node a where the path is taken, else 0."""
+        path, zero = self._paths[p], self.graph.zero
+        if path is None:
+            return a
+        if path.parent == _ROOT:  # the condition as it is, which others use as well
+            return self.graph.where(path.condition, *((a, zero) if path.taken else (zero, a)))
+        return self.graph.where(path.mask, a, zero)
 
     def add(self, node: Node, path: int, w: Node, inner: Node) -> None:
         if not node.invariant:
@@ -135,9 +138,20 @@ class Sweep:
 
     def require(self, path: int, *nodes: Node) -> None:
         """Let the gradient be NaN where one of these is not real, though its derivative is not used."""
-        for node in nodes:
-            if node.restricted:
-                self.checks.append(self.graph.where(self._mask(path), self.graph.nan_where_undefined(node), self.graph.zero))
+        waiting = [(path, node) for node in nodes]
+        while waiting:
+            place = path, node = waiting.pop()
+            if not node.restricted or place in self._required:
+                continue
+            self._required.add(place)
+            if node.ends or not node.hides:
+                self.checks.append(self.only_on(path, self.graph.nan_where_undefined(node)))
+            if node.op == "where":
+                condition, a, b = node.args
+                waiting += [(path, operand) for operand in _operands(condition)]
+                waiting += [(self.path(path, condition, True), a), (self.path(path, condition, False), b)]
+            elif node.hides:
+                waiting += [(path, argument) for argument in node.args]
 
     def hand_on(self, node: Node, path: int, w: Node, inner: Node) -> None:
         graph, op, args = self.graph, node.op, node.args
@@ -147,7 +161,9 @@ class Sweep:
         elif op == "product":
             a, b = args
             self.through(a, path, w, graph.product(inner, b))
-            if a.invariant:
+            if a is graph.zero:
+                self.require(path, b)
+            elif a.invariant:
                 self.add(b, path, w, graph.product(inner, a))
             else:
                 self.through(b, path, w, graph.product(inner, a))
@@ -161,7 +177,7 @@ class Sweep:
             self.add(b, self.path(path, condition, False), w, inner)
         elif op in ("maximum", "minimum"):
             a, b = args
-            self.require(path, a)  # where it is NaN, the other is taken
+            self.require(path, a, b)  # where one is NaN, the other may be taken
             first = graph.less(b, a) if op == "maximum" else graph.less(a, b)
             assert isinstance(first, Node)
             self.add(a, self.path(path, first, True), w, inner)
@@ -185,7 +201,7 @@ def _operands(condition: Node) -> Iterator[Node]:
 
 def gradient(graph: Graph, energy: Node, n_variables: int) -> list[Node]:
     """The partial derivatives of an energy."""
-    sweep = Sweep(graph, energy)
+    sweep = _Sweep(graph, energy)
     result = [sweep.of_variable.get(i, graph.zero) for i in range(n_variables)]
     result[0] = graph.sum([result[0], *sweep.checks])
     return result

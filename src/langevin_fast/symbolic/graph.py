@@ -61,19 +61,30 @@ class Node:
     invariant : bool
         No variable occurs in it.
     restricted : bool
-        It is not real everywhere, as far as is seen.
+        It, or a part of it, is not real everywhere, as far as is seen.
+    ends : bool
+        So it is by itself.
+    hides : bool
+        It may be a number where a part of it is NaN.
     linear : bool
         It is a sum of variables with invariant coefficients.
     sign : int
         2: it is positive, 1: it is not negative (where it is real), 0: unknown.
     """
 
-    __slots__ = ("args", "index", "invariant", "linear", "op", "restricted", "sign", "value")
+    invariant: bool
+    restricted: bool
+    ends: bool
+    hides: bool
+    linear: bool
+    __slots__ = ("args", "ends", "hides", "index", "invariant", "linear", "op", "restricted", "sign", "value")
 
     def __init__(self, index: int, op: str, args: tuple[Node, ...], value: Any) -> None:
         self.index, self.op, self.args, self.value = index, op, args, value
         self.invariant = op not in ("variable", "nan") and all(a.invariant for a in args)
-        self.restricted = _is_restricted(op, args, value) or any(a.restricted for a in args)
+        self.ends = _ends(op, args, value)
+        self.restricted = self.ends or any(a.restricted for a in args)
+        self.hides = op in ("maximum", "minimum", "where", "sign") or any(a.hides for a in args)
         self.linear = op == "variable" or (
             (op == "sum" and all(a.linear or a.invariant for a in args))
             or (op == "product" and args[0].invariant and args[1].linear)
@@ -88,7 +99,7 @@ class Node:
         )
 
 
-def _is_restricted(op: str, args: tuple[Node, ...], value: Any) -> bool:
+def _ends(op: str, args: tuple[Node, ...], value: Any) -> bool:
     if op in _OF_POSITIVE or op == "raised" or (op == "power" and not value.is_integer()):
         return args[0].sign == 0
     return op in _RESTRICTED
@@ -125,6 +136,8 @@ def integer_power(x: float, n: int) -> float:
 def value_of(op: str, value: Any, arguments: Sequence[Any]) -> Any:
     """What an operation gives for numbers (a truth value for conditions); NaN where it is not real."""
     try:
+        if op != "defined" and any(a != a for a in (arguments[:1] if op == "where" else arguments)):
+            return math.nan
         if op == "sum":
             return math.fsum(arguments)
         if op == "product":
@@ -143,6 +156,10 @@ def value_of(op: str, value: Any, arguments: Sequence[Any]) -> Any:
             return arguments[1] if arguments[0] else arguments[2]
         if op in ("less", "less_equal"):
             return arguments[0] < arguments[1] if op == "less" else arguments[0] <= arguments[1]
+        if op == "defined":
+            return arguments[0] == arguments[0]
+        if op in _OF_POSITIVE and arguments[0] < 0.0:
+            return math.nan
         if op in ("both", "either"):
             return all(arguments) if op == "both" else any(arguments)
         return float(FUNCTIONS[op](*arguments))
@@ -261,9 +278,9 @@ class Graph:
         if a is self.one or b is self.one:
             return b if a is self.one else a
         (base, n), (other, m) = _base_and_exponent(a), _base_and_exponent(b)
-        if base is other and n.is_integer() and m.is_integer() and abs(n + m) <= LARGEST_EXPONENT:
-            if n + m or not base.restricted:
-                return self.power(base, n + m)
+        whole = base is other and n.is_integer() and m.is_integer()
+        if whole and abs(n + m) <= LARGEST_EXPONENT and (n + m or not base.restricted):
+            return self.power(base, n + m)
         return self.times(a, b)
 
     def times(self, a: Node, b: Node) -> Node:
@@ -292,7 +309,7 @@ class Graph:
             return self._make("power", (base,), exponent)
         whole = exponent.is_integer()
         coefficient, rest = self.split(base)
-        if whole and coefficient is not self.one and not (coefficient.op == "number" and _is_extreme(coefficient.value)):
+        if whole and coefficient is not self.one and not _is_extreme(coefficient):
             return self.product(self.power(coefficient, exponent), self.power(rest, exponent))
         if base.op == "power":
             inner, n = base.args[0], base.value
@@ -309,7 +326,8 @@ class Graph:
         if exponent.op == "number":
             return self.power(base, exponent.value)
         if base.invariant and not exponent.invariant:
-            return self.call("exp", exponent if base.value == math.e else self.product(self.call("log", base), exponent))
+            logarithm = self.one if base.value == math.e else self.call("log", base)
+            return self.call("exp", self.product(logarithm, exponent))
         return self._make("raised", (base, exponent))
 
     # --- conditions: nodes, or truth values where nothing is open -----------------------------------------------------
@@ -358,8 +376,9 @@ def _base_and_exponent(a: Node) -> tuple[Node, float]:
     return (a.args[0], a.value) if a.op == "power" else (a, 1.0)
 
 
-def _is_extreme(number: float) -> bool:
-    return not 1e-3 <= abs(number) <= 1e3
+def _is_extreme(coefficient: Node) -> bool:
+    """Whether a power of it may overflow."""
+    return coefficient.op == "number" and not 1e-3 <= abs(coefficient.value) <= 1e3
 
 
 def reachable(results: Iterable[Node]) -> list[Node]:

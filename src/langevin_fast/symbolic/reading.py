@@ -314,4 +314,3 @@ def _node(sympy: Any, graph: Graph, e: Any, done: dict[Any, Any]) -> Any:
     if name not in _OF_SYMPY:
         raise ValueError(f"expression: there is no compiled form of {name}, in {e}")
     return apply(graph, _OF_SYMPY[name], args)
-

@@ -14,7 +14,7 @@ _TERMS = 40
 
 # Functions of Python's math module raise outside of their domain (and are C's in compiled code): they never see that.
 _LIBRARY = {
-    **{name: "math.{name}({0})" for name in ("atan", "asinh", "erf", "erfc")},
+    **dict.fromkeys(("atan", "asinh", "erf", "erfc"), "math.{name}({0})"),
     "atan2": "math.atan2({0}, {1})",
     "asin": "math.asin(where(fabs({0}) <= 1.0, {0}, nan))",
     "acos": "math.acos(where(fabs({0}) <= 1.0, {0}, nan))",
@@ -65,7 +65,7 @@ class Slots:
         return self.nodes.setdefault(node, f"p{len(self.nodes)}")
 
 
-class Function:
+class _Function:
     """The text of one function."""
 
     def __init__(self, graph: Graph, slots: Slots, results: Sequence[Node]) -> None:
@@ -116,6 +116,8 @@ class Function:
             return Written((repr(abs(node.value)),), negative=node.value < 0.0)
         name = self.slots.name(node)
         self.load[name] = f"{name} = p[{name[1:]}]"
+        if node.op in _CONDITIONS or node.op == "defined":  # p holds 1 or 0
+            return Written((f"({name} > 0.5)",), bare=f"{name} > 0.5")
         return Written((name,))
 
     def expression(self, node: Node) -> Written:
@@ -157,9 +159,7 @@ class Function:
         first, second = self.of(a), self.of(b)
         if a.op == "number" and abs(a.value) == 1.0:
             first = first._replace(above=())
-        return Written(
-            first.above + second.above, first.below + second.below, first.negative != second.negative
-        )
+        return Written(first.above + second.above, first.below + second.below, first.negative != second.negative)
 
     def power(self, base: Node, exponent: float) -> Written:
         name = self.of(base).text
@@ -211,7 +211,7 @@ def write(graph: Graph, energy: Node, gradient: Sequence[Node]) -> tuple[str, li
     stores = [f"g[{i}] = " for i in range(len(gradient))]
 
     def function(name: str, arguments: str, results: Sequence[Node], assign: Sequence[str]) -> str:
-        return Function(graph, slots, results).source(name, arguments, results, assign)
+        return _Function(graph, slots, results).source(name, arguments, results, assign)
 
     source = "\n\n".join(
         (
