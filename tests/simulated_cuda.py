@@ -218,6 +218,24 @@ def test_expression_has_the_bits_of_numba(scheme, precision):
     assert_equal_bits(*both(potential, scheme, other="numba", precision=precision))
 
 
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_leaving_the_domain_of_an_expression(precision):
+    potential = lf.potentials.Expression(
+        "x**2/2 - log(x) + floor(3*x)*y + where(x > 1 and not y > 2, y**2, a*y)", variables="x y", start=[1, 0], a=0.5
+    )
+    runs = []
+    for backend in ("cuda", "numba"):
+        run = lf.Simulation(
+            potential, lf.ULA(0.3), n_particles=8, seed=1, backend=backend, on_divergence="freeze", precision=precision
+        )
+        run.run(12)
+        runs.append(run)
+    assert (runs[0].diverged >= 0).any()
+    assert (runs[0].diverged < 0).any()
+    np.testing.assert_array_equal(runs[0].diverged, runs[1].diverged)
+    np.testing.assert_array_equal(runs[0].positions, runs[1].positions)
+
+
 def test_energies_of_a_run():
     a, b = both(lf.potentials.DoubleWell(), lf.ULA(0.01))
     np.testing.assert_array_equal(a.energies, b.energies)

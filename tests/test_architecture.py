@@ -39,6 +39,7 @@ ROOMS = {
     "backends": {"backends.problem", "backends.cpp"},
     "schemes": {"schemes.base", "schemes.operations", "schemes.overdamped"},
     "jit": {"jit.aliases", "jit.packs", "jit.lane_functions", "jit.rebuilt"},
+    "symbolic": {"symbolic.graph"},
     "fokker_planck": {"fokker_planck.comparison", "fokker_planck.grid"},
     "gpu": {"gpu.device_functions"},
     "cross_check": {"cross_check", "cross_check.report"},

@@ -122,7 +122,7 @@ HOSTILE = [
     ("9**9**9**9", "exponent 3.8742e\\+08, beyond 64"),
     ("(((x**99)**99)**99)**99", "exponent 99"),
     ("((x**64)**64)**64", "exponent 4096"),
-    ("(((9**64)**64)**64)**64", "beyond the range"),
+    ("(((9**64)**64)**64)**64", "not a finite real number"),
     ("__import__('os').system('x')", "unknown function"),
     ("x.__class__", "'x.__class__' is not allowed"),
     ("x[0]", "is not allowed"),
@@ -202,9 +202,6 @@ def test_sympy_expressions():
     np.testing.assert_allclose(u.gradient([0.5, 2.0]), [-3 * math.sin(1.0), 32.0], rtol=1e-15)
     with pytest.raises(ValueError, match="no compiled form of besselj"):
         Expression(sympy.besselj(0, x), variables="x")
-    for jumps in (sympy.floor(x), sympy.sign(x)):
-        with pytest.raises(ValueError, match=r"its gradient has .*: does the energy jump"):
-            Expression(jumps, variables="x")
     with pytest.raises(ValueError, match="names 'k'"):
         Expression(k * x, variables="x")
 
@@ -237,9 +234,10 @@ def test_sympy_is_imported_when_used():
     done = run_python(
         "-c",
         "import sys, langevin_fast as lf\n"
-        "assert 'sympy' not in sys.modules\n"
         "sys.modules['sympy'] = None\n"
-        "try:\n    lf.potentials.Expression('x', variables='x')\n"
+        "u = lf.potentials.Expression('x**2', variables='x')\n"
+        "assert u.functions.energy([3.0], u.parameters) == 9.0\n"
+        "try:\n    u.expression\n"
         "except ImportError as error:\n    assert 'langevin-fast[expression]' in str(error)\n"
         "else:\n    sys.exit(1)",
     )

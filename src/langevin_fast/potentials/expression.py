@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,16 +16,20 @@ from .compiled import FunctionPotential
 
 
 class Expression(FunctionPotential):
-    """A potential given by a formula; SymPy differentiates it.
+    """A potential given by a formula, which is differentiated and compiled.
 
     Parameters
     ----------
     expression : str or SymPy expression
         U. A text may hold numbers, the names of variables and parameters, ``pi`` and ``e``, ``+ - * / **``, and the
         functions exp, log, sqrt, abs, sin, cos, tan, sinh, cosh, tanh, asin, acos, atan, atan2, asinh, acosh, atanh,
-        sign, min, max, floor, ceil, erf, erfc, gamma, lgamma and ``where(x > 0, a, b)``. It is not evaluated as Python
+        sign, min, max, floor, ceil, erf, erfc, gamma and lgamma (of positive numbers), and ``where(condition, a, b)``
+        with a condition such as ``x > 0``, ``0 < x < 1`` or ``x > 0 and not y > 0``. It is not evaluated as Python
         code. Symbols of a SymPy expression are known by their names and taken as real.
-    variables : sequence of str, or one str with spaces
+
+        Parts without variables are computed once, in double precision. Where U is not a real number, ∇U is NaN: a
+        particle that leaves the domain of U diverges. The jumps of sign, floor, ceil and ``where`` give no force.
+    variables : sequence of str, or one str with spaces or commas
         The components of x, in order.
     start : (dim,) array, optional
         Where particles start when no `initial` is given. Default: the origin.
@@ -33,14 +39,14 @@ class Expression(FunctionPotential):
     Attributes
     ----------
     expression : SymPy expression
-        U.
+        U, with its constants as they were computed. Needs SymPy (extra ``expression``).
     source : str
         The Python functions that were generated from it.
 
     Raises
     ------
-    ImportError
-        SymPy is not installed (extra ``expression``).
+    TypeError
+        The expression is neither a text nor a SymPy expression.
     ValueError
         The expression is not allowed (the message shows the part), or a name is unknown, unused or taken; or U or its
         gradient is not finite at `start`.
@@ -51,10 +57,10 @@ class Expression(FunctionPotential):
     Expression('(1 - x)**2 + a * (y - x**2)**2', variables=('x', 'y'), a=100.0)
     """
 
-    expression: Any
     source: str
     variables: tuple[str, ...]
     _text: Any
+    _formula: Any
 
     def __init__(
         self,
@@ -64,43 +70,45 @@ class Expression(FunctionPotential):
         start: npt.ArrayLike | None = None,
         **parameters: float,
     ) -> None:
-        sympy = symbolic.import_sympy()
-        variables = tuple(variables.split() if isinstance(variables, str) else variables)
+        if isinstance(variables, str):
+            variables = variables.replace(",", " ").split()
+        variables = tuple(symbolic.normal_name("variable", name) for name in variables)
         if not variables:
             raise ValueError("variables is empty; it names the components of x")
-        names = (*variables, *parameters)
+        values = {symbolic.normal_name("parameter", name): value for name, value in parameters.items()}
+        names = (*variables, *values)
         for i, name in enumerate(names):
-            symbolic.check_name("variable" if i < len(variables) else "parameter", name)
-            if name in names[:i]:
+            if name in names[:i] or len(names) < len(variables) + len(parameters):
                 raise ValueError(f"the name {name!r} is given twice")
-        self._check_parameter_names(parameters)
-        values = {name: checks.finite(name, value) for name, value in parameters.items()}
-        if isinstance(expression, str):
-            formula = symbolic.parse(expression, names)
-        elif isinstance(expression, sympy.Expr):
-            formula = expression.xreplace({s: sympy.Symbol(s.name, real=True) for s in expression.free_symbols})
-        else:
+        self._check_parameter_names(values)
+        values = {name: checks.finite(name, value) for name, value in values.items()}
+        if not isinstance(expression, str) and not _is_sympy(expression):
             raise TypeError(f"expression must be a string or a SymPy expression; got {checks.shorten(expression)}")
-        used = {symbol.name for symbol in formula.free_symbols}
-        if unknown := sorted(used - set(names)):
-            raise ValueError(f"expression names {unknown[0]!r}, which is neither a variable nor a parameter: {names}")
-        if isinstance(expression, str):
-            used |= {name for name in parameters if name in symbolic.identifiers(expression)}
-        if unused := [name for name in parameters if name not in used]:
+        generated = symbolic.generate(expression, variables, tuple(values))
+        if unused := [name for name in values if name not in generated.names]:
             raise ValueError(f"the parameter {unused[0]!r} does not occur in the expression")
-        generated = symbolic.generate(formula, variables, tuple(parameters))
         dim = len(variables)
         super().__init__(
             dim=dim,
-            parameters=list(values.values()),
+            parameters=generated.parameters(values),
+            infinite_parameters=True,  # NaN in a part that is not used is allowed; the check at the start sees others
             default_start=np.zeros(dim) if start is None else checks.finite_array("start", start, shape=(dim,)),
             arguments=values,
         )
         functions = Functions(generated.gradient, generated.energy, generated.energy_gradient)
         self.__dict__.update(
-            expression=formula, variables=variables, source=generated.source, functions=functions, _text=expression
+            variables=variables,
+            source=generated.source,
+            functions=functions,
+            _text=expression,
+            _formula=generated.formula,
         )
         self._check_start()
+
+    @cached_property
+    def expression(self) -> Any:
+        """U as a SymPy expression (extra ``expression``)."""
+        return symbolic.to_sympy(self._formula, self.variables)
 
     def replace(self, **parameters: float) -> Expression:
         """The same formula with other values of some parameters; nothing is compiled anew.
@@ -110,6 +118,7 @@ class Expression(FunctionPotential):
         **parameters : float
             Of the names given at construction.
         """
+        parameters = {symbolic.normal_name("parameter", name): value for name, value in parameters.items()}
         unknown = sorted(set(parameters) - set(self._arguments))
         if unknown:
             raise TypeError(f"{unknown[0]} is not a parameter of {self!r}; it has {list(self._arguments)}")
@@ -138,6 +147,11 @@ class Expression(FunctionPotential):
     def __reduce__(self) -> Any:
         parameters = {name: getattr(self, name) for name in self._arguments}
         return _remake, (self._text, self.variables, self.default_start, parameters)
+
+
+def _is_sympy(expression: Any) -> bool:
+    sympy = sys.modules.get("sympy")  # who has such an expression has imported it
+    return sympy is not None and isinstance(expression, sympy.Expr)
 
 
 def _remake(expression: Any, variables: tuple[str, ...], start: Any, parameters: dict[str, float]) -> Expression:
