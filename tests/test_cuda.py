@@ -84,14 +84,14 @@ def ptx(monkeypatch, potential, scheme, precision):
         pytest.skip(f"no NVVM library: {error}")
     device = SimpleNamespace(compute_capability=(9, 0))
     monkeypatch.setattr(numba.cuda.dispatcher, "get_current_device", lambda: device)
-    p = Simulation(potential, scheme, n_particles=4, precision=precision, backend="numba")._problem
+    p = Simulation(potential, scheme, n_particles=4, precision=precision, backend="numba")._stepper.beginning.problem
     layout = Layout.of(p.program, potential.dim, p.dtype, checked=False)
     real = types.float32 if precision == "single" else types.float64
-    n_state, matrix, frames = 2 if layout.has_velocities else 1, real[:, ::1], real[:, :, ::1]
+    n_state, matrix, cube = 2 if layout.has_velocities else 1, real[:, ::1], real[:, :, ::1]
     integers, u64 = types.int64[::1], types.uint64
     signature = types.void(
-        *[matrix] * (2 * n_state), *[frames] * n_state, u64[::1], real[::1], integers, integers, types.int32[::1],
-        u64, u64, *[types.int64] * 4, *[matrix] * sum(len(shapes) for _, _, shapes in layout.program),
+        *[matrix] * (2 * n_state), *[cube] * n_state, u64[::1], matrix, integers, integers, types.int32[::1],
+        u64, u64, *[types.int64] * 5, *[cube] * sum(map(len, layout.shapes)),
     )  # fmt: skip
     with without_contraction():
         return cuda.compile_ptx(kernel(potential.functions, layout).py_func, signature, cc=(9, 0))[0]

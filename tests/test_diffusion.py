@@ -168,7 +168,7 @@ def test_ctrl_c_keeps_the_positions():
     with pytest.raises(KeyboardInterrupt) as caught:
         reverse(score, VP, n_particles=4, dim=3, n_steps=20, seed=9)
     before = reverse(lambda x, t: -x, VP, n_particles=4, dim=3, n_steps=7, end=calls[-1], seed=9)
-    np.testing.assert_allclose(caught.value.positions, before.positions, rtol=1e-12)
+    np.testing.assert_allclose(caught.value.trajectory.positions, before.positions, rtol=1e-12)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
@@ -181,13 +181,13 @@ def test_an_error_while_denoising_keeps_the_positions(error):
     arguments = {"n_particles": 4, "dim": 3, "n_steps": 10, "end": 0.5, "seed": 9}
     with pytest.raises(error) as caught:
         reverse(score, VP, denoise=True, **arguments)
-    np.testing.assert_array_equal(caught.value.positions, reverse(score, VP, **arguments).positions)
+    np.testing.assert_array_equal(caught.value.trajectory.positions, reverse(score, VP, **arguments).positions)
 
 
 def test_divergence():
     with pytest.raises(lf.DivergenceError, match="larger n_steps") as caught, np.errstate(all="ignore"):
         reverse(lambda x, t: 1e200 * x**3, VP, n_particles=2, dim=1)
-    assert caught.value.positions.shape == (2, 1)
+    assert caught.value.trajectory.positions.shape == (2, 1)
 
 
 @pytest.mark.parametrize("schedule", [VP, VE], ids=repr)
@@ -258,7 +258,7 @@ def test_ctrl_c_within_the_score_keeps_the_positions(method):
     with pytest.raises(KeyboardInterrupt) as caught:
         reverse(score, VE, n_particles=4, dim=3, n_steps=16, end=0.0, method=method, seed=9)
     whole = reverse(lambda x, t: -x, VE, n_particles=4, dim=3, n_steps=steps, end=1 - steps / 16, method=method, seed=9)
-    np.testing.assert_allclose(caught.value.positions, whole.positions, rtol=1e-12)
+    np.testing.assert_allclose(caught.value.trajectory.positions, whole.positions, rtol=1e-12)
 
 
 @pytest.mark.parametrize(

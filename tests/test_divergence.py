@@ -86,7 +86,7 @@ def test_the_first_divergence_is_found_whatever_the_chunks_and_threads(make, pre
                 sim.run(WILD_STEPS)
             error = caught.value
             assert (error.step, error.particle, error.stream) == (step, particle, particle)
-            assert error.step_size == scheme.step_size[particle] and error.trajectory is None
+            assert error.step_size == scheme.step_size[particle] and error.trajectory.final is sim.state
             np.testing.assert_array_equal(error.last_position, position)
             # the simulation stands where everything was finite, and can be looked at
             assert sim.step == step - 1 and np.isfinite(sim.positions).all() and (sim.diverged == -1).all()
@@ -206,6 +206,6 @@ def test_errors_can_be_pickled():
 def test_interruptions_can_be_pickled():
     """So that they cross the border of a process pool."""
     traj = lf.sample(SPRING, ULA, n_steps=3, seed=1)
-    twin = pickle.loads(pickle.dumps(lf.Interrupted(traj)))
-    assert str(twin) == "interrupted at step 3; .trajectory holds the frames so far"
+    twin = pickle.loads(pickle.dumps(lf.Interrupted(traj, (), 3)))
+    assert str(twin) == "interrupted after step 3; .trajectory holds what was computed so far"
     np.testing.assert_array_equal(twin.trajectory.positions, traj.positions)

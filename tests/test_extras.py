@@ -47,10 +47,10 @@ def test_to_xarray():
         WELL, BAOAB, n_particles=4, n_steps=6, burn_in=3, stride=2, seed=2**64 - 1, streams=[7, 8, 9, 2**56 - 1]
     )
     data = traj.to_xarray()
-    assert data["position"].dims == data["velocity"].dims == ("chain", "draw", "component")
+    assert data["x"].dims == data["v"].dims == ("chain", "draw", "component")
     assert dict(data.sizes) == {"chain": 4, "draw": 3, "component": 2}
-    np.testing.assert_array_equal(data["position"].values, traj.positions.swapaxes(0, 1))
-    np.testing.assert_array_equal(data["velocity"].values, traj.velocities.swapaxes(0, 1))
+    np.testing.assert_array_equal(data["x"].values, traj.positions.swapaxes(0, 1))
+    np.testing.assert_array_equal(data["v"].values, traj.velocities.swapaxes(0, 1))
     np.testing.assert_array_equal(data["step"].values, [5, 7, 9])
     np.testing.assert_array_equal(data["stream"].values, [7, 8, 9, 2**56 - 1])
     assert data["step"].dims == ("draw",) and data["stream"].dims == ("chain",)

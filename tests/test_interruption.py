@@ -112,7 +112,7 @@ def test_an_interrupted_sample_carries_its_frames(alarm, burn_in, stride):
     assert type(caught.value) is lf.Interrupted
     traj = caught.value.trajectory
     done = traj.final.step
-    assert f"interrupted at step {done}" in str(caught.value)
+    assert f"interrupted after step {done}" in str(caught.value)
     assert 0 < done < 10**9 and len(traj.positions) == max(done - burn_in, 0) // stride
     fresh = lf.sample(
         lf.potentials.DoubleWell(),

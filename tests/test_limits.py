@@ -15,9 +15,9 @@ WELL = lf.potentials.DoubleWell()
 
 
 def test_parameters_beyond_single_precision():
-    lf.Simulation(lf.potentials.Harmonic(1e39), lf.ULA(0.1))
+    lf.Simulation(lf.potentials.Harmonic(1e39), lf.ULA(1e-40))
     with pytest.raises(ValueError, match=r"parameters of Harmonic.*single precision"):
-        lf.Simulation(lf.potentials.Harmonic(1e39), lf.ULA(0.1), precision="single")
+        lf.Simulation(lf.potentials.Harmonic(1e39), lf.ULA(1e-40), precision="single")
 
 
 def test_coefficients_beyond_the_range():

@@ -47,15 +47,30 @@ def test_philox_known_answers(counter, key, out):
 
 
 def test_compiled_philox_known_answer(isa):
-    """Counter and key zero, the one answer whose block a stream reaches. Uniforms (w|1) 2^-32 show the words."""
+    """Counter and key zero, the one answer whose block a stream reaches. Uniforms (w|1) 2^-64 show the words."""
     counter, key, out = philox_answers()[0]
     assert not any(counter) and not any(key)
-    expected = (np.array(out, np.uint64) | np.uint64(1)).astype(np.float32) * np.float32(2.0**-32)
-    np.testing.assert_array_equal(bits(one("thermal", 0, 0, 0, 4, np.float32, uniform=True)), bits(expected))
+    words = np.array([out[0] << 32 | out[1], out[2] << 32 | out[3]], np.uint64)
+    expected = (words | np.uint64(1)).astype(np.float64) * 2.0**-64
+    np.testing.assert_array_equal(bits(one("thermal", 0, 0, 0, 2, np.float64, uniform=True)), bits(expected))
+
+
+def test_precisions_share_no_words():
+    """Normals of both precisions from one stream: neither they nor their sizes correlate (4.5 standard errors)."""
+    n = 200_000
+    d, s = (one("thermal", 3, 5, 0, n, dtype).astype(np.float64) for dtype in (np.float64, np.float32))
+    for a, b in (
+        (d, s),
+        (np.abs(d), np.abs(s)),
+        (np.abs(d[: n // 2]), np.abs(s[::2])),
+        (np.abs(d), np.abs(np.roll(s, 1))),
+    ):
+        assert abs(np.corrcoef(a, b)[0, 1]) < 4.5 / np.sqrt(len(a))
 
 
 def test_tags_are_a_registry():
     assert _core.TAGS == {"thermal": 0, "metropolis": 1, "initial": 2, "other": 3}
+    assert _core.SINGLE_PRECISION_TAG == 128
     assert _core.STREAM_BITS == 56
 
 
@@ -196,7 +211,7 @@ def test_free_particles_walk_along_their_streams(streams, dim, dtype, isa):
     per_block = 2 if dtype is np.float64 else 4
     # from the first step; and where the index of the block passes 2**32
     for first in (0, per_block * 2**32 // dim - 4):
-        sim._state = dataclasses.replace(sim._state, step=first, positions=np.zeros_like(sim.positions))
+        sim._stepper.state = dataclasses.replace(sim.state, step=first, positions=np.zeros_like(sim.positions))
         sim.run(9)
         expected = []
         for stream in streams:

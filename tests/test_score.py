@@ -335,7 +335,10 @@ def test_unstable_step_size_says_so():
     arguments = {"step_size": 0.05, "n_steps": 1000, "initial": uniform_square(10), "seed": 1}
     with pytest.raises(lf.DivergenceError) as caught:
         annealed_langevin(levels, sigmas, **arguments)
-    assert caught.value.positions.shape == (10, 2) and np.isfinite(caught.value.positions).all()
+    assert (
+        caught.value.trajectory.final.positions.shape == (10, 2)
+        and np.isfinite(caught.value.trajectory.final.positions).all()
+    )
     frozen = annealed_langevin(levels, sigmas, on_divergence="freeze", **arguments)
     assert np.isfinite(frozen.positions).all()
 
@@ -352,7 +355,7 @@ def test_ctrl_c_keeps_the_positions():
     with pytest.raises(KeyboardInterrupt) as caught:
         annealed_langevin(score, [1.0], n_steps=20, **arguments)
     whole = annealed_langevin(lambda x, sigma: -x, [1.0], n_steps=7, **arguments)
-    np.testing.assert_array_equal(caught.value.positions, whole.positions)
+    np.testing.assert_array_equal(caught.value.trajectory.final.positions, whole.positions)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
@@ -369,7 +372,7 @@ def test_an_error_while_denoising_keeps_the_positions(error):
         annealed_langevin(score, [1.0, 0.5], denoise=True, **arguments)
     assert len(calls) == 21
     whole = annealed_langevin(lambda x, sigma: -x, [1.0, 0.5], **arguments)
-    np.testing.assert_array_equal(caught.value.positions, whole.positions)
+    np.testing.assert_array_equal(caught.value.trajectory.final.positions, whole.positions)
 
 
 @pytest.mark.parametrize(

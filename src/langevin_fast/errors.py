@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,34 +90,46 @@ class Interrupted(KeyboardInterrupt):
     Attributes
     ----------
     trajectory : Trajectory or None
-        The frames stored so far; ``trajectory.final`` is the state at the last complete step. None before the first
-        step.
+        The frames stored so far, and ``.final``, the state at the last complete step (of ``lf.score.reverse``: what it
+        returns, so far). None before the first step.
     observers : tuple
         What was recorded.
+    step : int
+        The last complete step.
     """
 
-    def __init__(self, trajectory: Trajectory | None, observers: Sequence[Any] = ()) -> None:
+    def __init__(self, trajectory: Any, observers: Sequence[Any] = (), step: int = 0) -> None:
         self.trajectory = trajectory
         self.observers = tuple(observers)
-        super().__init__(trajectory, self.observers)
+        self.step = step
+        super().__init__(trajectory, self.observers, step)
 
     def __str__(self) -> str:
         if self.trajectory is None:
             return "interrupted before the first step"
-        return f"interrupted at step {self.trajectory.final.step}; .trajectory holds the frames so far"
+        return f"interrupted after step {self.step}; .trajectory holds what was computed so far"
 
 
-def carry(error: BaseException, trajectory: Trajectory, observers: Sequence[Any] = ()) -> BaseException:
-    """The exception to raise instead of one that stopped a run: with what was computed."""
-    if isinstance(error, KeyboardInterrupt):
-        return Interrupted(trajectory, observers)
-    error.trajectory = trajectory  # type: ignore[attr-defined]
-    error.observers = tuple(observers)  # type: ignore[attr-defined]
-    if not isinstance(error, DivergenceError):
-        # from a function of the user's: it reaches them as it is
-        step = trajectory.final.step
-        error.add_note(f"the run stopped after step {step}; .trajectory of this error has the frames so far")
-    return error
+@contextmanager
+def carrying(computed: Callable[[], tuple[Any, Sequence[Any], int]]) -> Iterator[None]:
+    """Whatever stops what is done in here leaves with what was computed: a trajectory, observers, and the last step.
+
+    Ctrl-C becomes :class:`Interrupted`; every other exception is raised as it is, with ``.trajectory`` and
+    ``.observers``.
+    """
+    try:
+        yield
+    except Interrupted:
+        raise
+    except KeyboardInterrupt:
+        raise Interrupted(*computed()) from None
+    except BaseException as error:
+        trajectory, observers, step = computed()
+        error.trajectory = trajectory  # type: ignore[attr-defined]
+        error.observers = tuple(observers)  # type: ignore[attr-defined]
+        if not isinstance(error, DivergenceError):
+            error.add_note(f"the run stopped after step {step}; .trajectory of this error holds what was computed")
+        raise
 
 
 def warn(message: str) -> None:

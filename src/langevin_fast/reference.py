@@ -86,22 +86,41 @@ class Reference:
     ) -> None:
         self.scheme, self.gradient, self.energy, self.mass = scheme, gradient, energy, mass
         self.seed, self.streams, self.precision = seed, [int(s) for s in streams], precision
+        self._only: int | None = None
         self.h = np.reshape(scheme.step_size, (-1, 1))
         self.kT = np.reshape(scheme.kT, (-1, 1))
 
+    def rows(self, number: int) -> list[int]:
+        """Which vectors of normals step `number` uses."""
+        if isinstance(self.scheme, LeimkuhlerMatthews):
+            return [number, number + 1]
+        sets = self.scheme.letters.count("O") or 1
+        return [number * sets + i for i in range(sets)]
+
     def normals(self, row: int, dim: int) -> np.ndarray:
         """Vector number `row` of every particle's noise, (n, dim)."""
+        if self._only not in (None, row):
+            return np.zeros((len(self.streams), dim))
         return np.array(
             [[normal(self.seed, stream, row * dim + c, self.precision) for c in range(dim)] for stream in self.streams]
         )
 
     def step(
-        self, number: int, x: np.ndarray, v: np.ndarray | None, *, noise: float = 1.0, force: float = 1.0
+        self,
+        number: int,
+        x: np.ndarray,
+        v: np.ndarray | None,
+        *,
+        noise: float = 1.0,
+        force: float = 1.0,
+        only: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
         """The state after step `number` (from 0), and for MALA by how much each test was passed.
 
-        `noise` and `force` scale these terms, to see what they contribute.
+        `noise` and `force` scale these terms, to see what they contribute; of the vectors of normals there is `only` one,
+        if it is given.
         """
+        self._only = only
         scheme, dim = self.scheme, x.shape[1]
         if isinstance(scheme, MALA):
             return self._mala(number, x)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from . import arguments, checks
 from .backends.problem import Stages, State
-from .errors import carry
+from .errors import carrying
 from .observers import Frames, begin_recording, end_recording
 from .potentials.base import Potential
 from .progress import Progress
@@ -259,13 +259,13 @@ class Simulation:
         arguments.check_last_step(self._stepper.beginning.problem, f"n_steps={n_steps}", self.step + n_steps)
         before = self.state
         recordings = begin_recording(record, before, n_steps)
-        try:
-            with Progress.of(progress, n_steps) as bar:
-                self._stepper.advance(n_steps, recordings, bar)
-        except BaseException as error:
+
+        def computed() -> tuple[Trajectory, Sequence[Frames], int]:
             end_recording(record, self.step)
-            stopped = carry(error, Trajectory.of(self, record[0] if record else None, before), record)
-            raise stopped from None if stopped is not error else error.__cause__
+            return Trajectory.of(self, record[0] if record else None, before), record, self.step
+
+        with carrying(computed), Progress.of(progress, n_steps) as bar:
+            self._stepper.advance(n_steps, recordings, bar)
         end_recording(record, self.step)
 
 

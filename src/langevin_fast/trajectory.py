@@ -124,7 +124,7 @@ class Trajectory:
         n_tests = n_steps * len(self.acceptance_rate)
         if n_tests >= 100 and not self.acceptance_rate.any():
             warn(f"none of {n_tests} proposals was accepted: nothing has moved. Use a smaller step_size")
-        elif n_tests >= 10_000 and (self.acceptance_rate == 1.0).all():
+        elif n_tests >= 10_000 and (self.acceptance_rate == 1.0).all() and self.potential.largest_curvature != 0.0:
             warn(f"all of {n_tests} proposals were accepted: a larger step_size would move faster")
 
     def __repr__(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -105,7 +106,7 @@ def cross_check(
     arguments: dict[str, Any] = {"scheme": scheme, "initial": initial, "precision": precision}
     if not getattr(scheme, "overdamped", False):
         arguments["mass"] = mass
-    run: Run = partial(sample, **arguments, n_particles=n_particles, seed=seed, progress=False)
+    run: Run = partial(_quiet_sample, **arguments, n_particles=n_particles, seed=seed, progress=False)
     start = run(potential, n_steps=0).final
 
     problems = [comparisons.noise_problem(seed, precision)]
@@ -185,3 +186,9 @@ def _advance_for_a_while(simulation: Simulation, n_steps: int, bar: Progress) ->
         bar.update(chunk)
         done += chunk
     return done
+
+
+def _quiet_sample(*arguments: Any, **named: Any) -> Trajectory:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # advice for users
+        return sample(*arguments, **named)

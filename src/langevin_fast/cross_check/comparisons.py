@@ -217,7 +217,9 @@ def _plain_step(
     free = _join(*reference.step(i, x, v, force=0.0)[:2])
     noise_term, force_term = want - still, want - free
     # What rounding does to a step: to each of its terms, and to the argument of the gradient.
-    scale = np.abs(_join(x, v)) + np.abs(want) + np.abs(noise_term) + np.abs(force_term)
+    scale = np.abs(_join(x, v)) + np.abs(want) + np.abs(force_term)
+    for row in reference.rows(i):  # vectors of normals may cancel
+        scale = scale + np.abs(_join(*reference.step(i, x, v, only=row)[:2]) - still)
     if v is not None:  # x and v feed each other
         scale = scale + np.abs(_join(v, x)) * np.broadcast_to(reference.h, (len(x), 1))
     for nudge in _nudges(x, eps):

@@ -53,3 +53,8 @@ class Free(CompiledPotential):
     def __init__(self, dim: int = 1) -> None:
         dim = dimension("dim", dim)
         super().__init__(dim=dim, parameters=[], default_start=np.zeros(dim), arguments={"dim": dim})
+
+    @property
+    def largest_curvature(self) -> float:
+        """Zero."""
+        return 0.0

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import checks
+from ..errors import carrying
 from ..potentials.base import Potential
 from ..schemes import ULA
 from ..simulation import Simulation
+from ..trajectory import Trajectory
 from .functions import Score, ScoreFunction
 from .network import ScoreNetwork, build, warn_outside
 
@@ -108,8 +110,8 @@ def annealed_langevin(
         An argument is not allowed.
     DivergenceError
         A particle is no longer finite: the step size is too large for some level.
-    KeyboardInterrupt
-        Ctrl-C. Whatever stops a run has all positions at the last complete step, as ``.positions``.
+    Interrupted
+        Ctrl-C. Whatever stops a run has the state at the last complete step, as ``.trajectory.final``.
 
     References
     ----------
@@ -144,7 +146,8 @@ def annealed_langevin(
     simulation.run(n_steps * len(levels))
     x = simulation.positions
     if denoise:
-        x = x - levels[-1] ** 2 * potentials[-1].gradient(x)
+        with carrying(lambda: (Trajectory.of(simulation, None, simulation.state), (), simulation.step)):
+            x = x - levels[-1] ** 2 * potentials[-1].gradient(x)
     return Annealed(np.array(x), levels, step_sizes, simulation.seed)
 
 

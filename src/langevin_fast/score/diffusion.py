@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import checks
-from ..errors import DivergenceError
+from ..errors import DivergenceError, carrying
 from ..noise import PRECISIONS, draw
 from .functions import ScoreFunction, evaluate
 from .network import ScoreNetwork, build, warn_outside
@@ -244,8 +244,8 @@ def reverse(
         An argument is not allowed, or the score has another shape than x.
     DivergenceError
         A particle is no longer finite.
-    KeyboardInterrupt
-        Ctrl-C. Whatever stops a run has all positions at the last complete step, as ``.positions``.
+    Interrupted
+        Ctrl-C. Whatever stops a run has the result so far, as ``.trajectory``: positions and times.
 
     Warns
     -----
@@ -283,7 +283,8 @@ def reverse(
         evaluated = times if method == "ode" or denoise else times[:-1]
         warn_outside(score, *(schedule.std(t) / schedule.scale(t) for t in evaluated.tolist()))
         score = _in_time(score, schedule)
-    try:
+    done = 0
+    with carrying(lambda: (Reversed(x, times[: done + 1], seed), (), done)):
         for k, (t, after) in enumerate(itertools.pairwise(times.tolist())):
             if method == "sde":
                 new = _sde_step(score, schedule, x, t, after, seed, k)
@@ -292,12 +293,9 @@ def reverse(
             if not np.isfinite(new).all():
                 bad = int(np.flatnonzero(~np.isfinite(new).all(axis=1))[0])
                 raise DivergenceError(k + 1, bad, bad, x[bad].copy(), (1.0 - end) / n_steps, "Use a larger n_steps.")
-            x = new
+            x, done = new, k + 1
         if denoise:
             x = (x + schedule.std(end) ** 2 * evaluate(score, x, end)) / schedule.scale(end)
-    except BaseException as error:
-        error.positions = x  # type: ignore[attr-defined]
-        raise
     return Reversed(x, times, seed)
 
 
