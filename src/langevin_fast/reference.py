@@ -117,8 +117,8 @@ class Reference:
     ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
         """The state after step `number` (from 0), and for MALA by how much each test was passed.
 
-        `noise` and `force` scale these terms, to see what they contribute; of the vectors of normals there is `only` one,
-        if it is given.
+        `noise` and `force` scale these terms, to see what they contribute; `only`, if it is given, is the one vector of
+        normals that is not left out.
         """
         self._only = only
         scheme, dim = self.scheme, x.shape[1]
