@@ -35,6 +35,12 @@ def _features() -> tuple[np.ndarray, np.ndarray]:
     return ((7 * i + 3 * j) % 11 - 5) / 4, np.arange(9) * 5 % 3 == 1
 
 
+def _table(n: int, m: int) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Integers on a grid, periodic along the second axis."""
+    i, j = np.indices((n, m))
+    return (3 * i + 5 * (j % (m - 1))) % 7 / 2, (np.arange(n) / 4 - 1, np.arange(m) / 8)
+
+
 MEANS = [[0.0, 1.0], [-2.0, 0.5], [1.5, -1.0]]
 COVARIANCES = [[[1.0, 0.25], [0.25, 0.5]], [[2.0, -0.75], [-0.75, 1.0]], [[0.5, 0.0], [0.0, 0.5]]]
 
@@ -68,6 +74,18 @@ POTENTIALS = {
     "Ring": Case(lambda: lfp.Ring(radius=1.5, width=0.5, dim=3), 0.02, 0.3, 0.1),
     "LennardJonesCluster": Case(lambda: lfp.LennardJonesCluster(7, wall=2.0), 0.00005, 0.0015, 0.005, kT=0.25),
     "LogisticRegression": Case(lambda: lfp.LogisticRegression(*_features(), prior_scale=2.5), 0.05, 0.8, 0.2),
+    "Tabulated 1-D": Case(
+        lambda: lfp.Tabulated(_table(9, 5)[0][:, 1], _table(9, 5)[1][0], outside="harmonic", stiffness=4.0),
+        0.002,
+        0.05,
+        0.02,
+    ),
+    "Tabulated 2-D": Case(
+        lambda: lfp.Tabulated(*_table(9, 12), outside=("clamp", "periodic")),
+        0.0005,
+        0.005,
+        0.01,
+    ),
 }
 
 # name -> what makes the scheme from a step size, kT
