@@ -77,7 +77,7 @@ POTENTIALS = {
     "Tabulated 1-D": Case(
         lambda: lfp.Tabulated(_table(9, 5)[0][:, 1], _table(9, 5)[1][0], outside="harmonic", stiffness=4.0),
         0.002,
-        0.05,
+        0.02,
         0.02,
     ),
     "Tabulated 2-D": Case(
