@@ -17,7 +17,7 @@ import numpy as np
 import langevin_fast as lf
 from langevin_fast import _core
 from langevin_fast import potentials as lfp
-from langevin_fast.potentials.examples import EXAMPLES, MEANS, Example
+from langevin_fast.potentials.examples import EXAMPLES, MEANS, Example, table
 
 PRECISIONS = {"double": np.float64, "single": np.float32}
 LEVELS = [level["name"] for level in _core.isa_levels() if level["supported"]]
@@ -35,11 +35,13 @@ POTENTIALS = {
     "DoubleWell 3-D": Example(lfp.DoubleWell(3.0, width=1.25, tilt=0.5, dim=3, stiffness=2.5), 0.01, 0.08, 0.05),
     "GaussianMixture full": Example(lfp.GaussianMixture([0.5, 1.5, 2.0], MEANS, COVARIANCES), 0.05, 0.3, 0.2),
     "GaussianMixture 1-D": Example(lfp.GaussianMixture([1, 3], [-1.0, 2.0], 0.25), 0.02, 0.3, 0.1),
+    "Tabulated 2-D": Example(lfp.Tabulated(*table(9, 12), outside=("clamp", "periodic")), 0.0005, 0.005, 0.01),
 }
 
 # name -> what makes the scheme from a step size, kT
 OVERDAMPED = {
     "ULA": lambda h, kT: lf.ULA(h, kT=kT, drag=1.25),
+    "TamedULA": lambda h, kT: lf.TamedULA(h, kT=kT, drag=1.25),
     "LeimkuhlerMatthews": lambda h, kT: lf.LeimkuhlerMatthews(h, kT=kT, drag=1.25),
     "MALA": lambda h, kT: lf.MALA(h, kT=kT, drag=1.25),
 }

@@ -62,7 +62,24 @@ def test_noise_has_the_bits_of_the_cpu(stream, dtype, tag):
 
 @pytest.mark.parametrize("dtype", PRECISIONS.values())
 @pytest.mark.parametrize(
-    "name", ["exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "fabs"]
+    "name",
+    [
+        "exp",
+        "expm1",
+        "log",
+        "log1p",
+        "sqrt",
+        "sin",
+        "cos",
+        "tan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "fabs",
+        "floor",
+        "ceil",
+        "round",
+    ],
 )
 def test_elementary_functions_have_the_bits_of_numpy(name, dtype):
     device, ours = getattr(elementary(dtype), name), getattr(lf.math, name)

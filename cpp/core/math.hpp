@@ -3,7 +3,7 @@
 // No fused multiply-add, no library call: each line is a fixed sequence of IEEE operations, so that a pack, a single
 // number and the Python twin (langevin_fast/noise.py) agree to the bit. Coefficients come from tools/minimax.py. Error
 // bounds (tests/test_math.py measures them against mpmath): log, exp, sin and cos within 2 ulp, expm1 within 3 ulp, in
-// both precisions.
+// both precisions. Rounding to whole numbers is exact.
 #pragma once
 
 #include "simd.hpp"
@@ -18,6 +18,45 @@ LF_INLINE T horner(T, RealOf<T> c) {
 template <class T, class... C>
 LF_INLINE T horner(T x, RealOf<T> c, C... rest) {
   return horner(x, RealOf<T>(rest)...) * x + T(c);
+}
+
+// The smaller of two numbers; b when they are equal or one of them is NaN.
+template <class T>
+LF_INLINE T minimum(T a, T b) {
+  return select(less(a, b), a, b);
+}
+
+// --- whole numbers
+// -----------------------------------------------------------------------------------------------------
+
+// 2^52 or 2^23: from here on all numbers are whole, and adding it rounds to a whole number.
+template <class Real>
+inline constexpr Real kAllWhole = sizeof(Real) == 8 ? Real(0x1p52) : Real(0x1p23f);
+
+// The nearest whole number, of two the even one. Keeps the sign, that of zero included.
+template <class T>
+LF_INLINE T round_to_even(T x) {
+  using Bits = BitsOf<T>;
+  constexpr int kSign = 8 * sizeof(RealOf<T>) - 1;
+  const T whole = T(kAllWhole<RealOf<T>>);
+  const Bits sign = (to_bits(x) >> kSign) << kSign;
+  const T size = from_bits(Bits(to_bits(x) ^ sign));
+  const T r = select(less(size, whole), (size + whole) - whole, size);
+  return from_bits(Bits(to_bits(r) | sign));
+}
+
+// The largest whole number that is not above x.
+template <class T>
+LF_INLINE T floor(T x) {
+  const T r = round_to_even(x);
+  return select(greater(r, x), r - T(RealOf<T>(1)), r);
+}
+
+// A whole number, 0 <= x < 2^52 (2^23 in single precision), as an integer.
+template <class T>
+LF_INLINE BitsOf<T> to_index(T x) {
+  const RealOf<T> whole = kAllWhole<RealOf<T>>;
+  return to_bits(x + T(whole)) ^ BitsOf<T>(to_bits(whole));
 }
 
 // --- logarithm

@@ -18,6 +18,7 @@
 #include "../potentials/prinz.hpp"
 #include "../potentials/ring.hpp"
 #include "../potentials/rosenbrock.hpp"
+#include "../potentials/tabulated.hpp"
 #include "block.hpp"
 
 namespace lf::LF_ISA {

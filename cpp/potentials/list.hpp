@@ -12,7 +12,8 @@
   X(GaussianMixture)     \
   X(Ring)                \
   X(LennardJonesCluster) \
-  X(LogisticRegression)
+  X(LogisticRegression)  \
+  X(Tabulated)
 
 // Those whose functions come by address (external.hpp).
 #define LF_EXTERNAL_POTENTIALS(X) X(GroupFunctions) X(PointFunctions)

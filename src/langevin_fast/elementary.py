@@ -1,7 +1,7 @@
 """The elementary functions, written once for NumPy arrays, Numba packs and GPU threads.
 
-:func:`make` builds them for one precision from a few primitives of the target. The bodies are straight lines of IEEE
-operations in a fixed order, the order of cpp/core/math.hpp where the function is there too, so that all targets agree
+:func:`make` builds them for one precision from a few primitives of the target. The bodies are IEEE operations in a
+fixed order without branches, the order of cpp/core/math.hpp where the function is there too, so that all targets agree
 to the bit. Coefficients come from tools/minimax.py.
 """
 
@@ -30,6 +30,8 @@ class Primitives(NamedTuple):
         ``select(mask, a, b)``, lane by lane.
     sqrt : callable
         The correctly rounded square root.
+    take : callable
+        ``take(table, i)``: entry i, a whole number inside the table, as a number of the target.
     compile : callable
         A decorator for the functions.
     """
@@ -39,6 +41,7 @@ class Primitives(NamedTuple):
     word: Callable[[Any], Any]
     select: Callable[[Any, Any, Any], Any]
     sqrt: Callable[[Any], Any]
+    take: Callable[[Any, Any], Any]
     compile: Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -56,6 +59,7 @@ class Constants(NamedTuple):
     exp_lowest: float  # below: 0. The smallest result is normal: denormals are ten times slower.
     exp_highest: float  # above: inf
     round: float  # adding it rounds to an integer
+    splitter: float  # a product with it cuts a number into halves whose products are exact
     ln2_high: float
     ln2_low: float
     exp: tuple[float, ...]  # (e^r - 1 - r) / r^2
@@ -77,6 +81,7 @@ DOUBLE = Constants(
     log=_hex("0x1.5555555555592p-1", "0x1.999999997ff63p-2", "0x1.24924941db48ap-2", "0x1.c71c521a19c19p-3",
              "0x1.74663ba330cf0p-3", "0x1.39a20ba876215p-3", "0x1.2f025151a1a4ap-3"),
     exp_lowest=-708.0, exp_highest=709.78, round=float.fromhex("0x1.8p52"),
+    splitter=2.0**27 + 1.0,
     ln2_high=float.fromhex("0x1.62e42fefa3800p-1"), ln2_low=float.fromhex("0x1.ef35793c76730p-45"),
     exp=_hex("0x1.000000000000ap-1", "0x1.55555555553efp-3", "0x1.555555555026ap-5", "0x1.1111111131866p-7",
              "0x1.6c16c186b4ca1p-10", "0x1.a01a01db16829p-13", "0x1.a0199075da87bp-16", "0x1.71dc0c5606206p-19",
@@ -93,6 +98,7 @@ SINGLE = Constants(
     integer_bits=0x4B000000, ln2=float.fromhex("0x1.62e430p-1"),
     log=_hex("0x1.55557ap-1", "0x1.995ed8p-2", "0x1.31e03cp-2"),
     exp_lowest=-86.5, exp_highest=88.72, round=float.fromhex("0x1.8p23"),
+    splitter=2.0**12 + 1.0,
     ln2_high=float.fromhex("0x1.62e400p-1"), ln2_low=float.fromhex("0x1.7f7d1cp-20"),
     exp=_hex("0x1.fffffcp-2", "0x1.55548cp-3", "0x1.555858p-5", "0x1.123de0p-7", "0x1.6ac74cp-10"),
     sin=_hex("0x1.921fb6p-1", "-0x1.4abc24p-4", "0x1.4680a4p-9", "-0x1.33198ep-15"),
@@ -272,7 +278,7 @@ def make(k: Constants, ops: Primitives) -> SimpleNamespace:
     def tan(x):  # type: ignore[no-untyped-def]
         return sin(x) / cos(x)
 
-    # --- the rest
+    # --- the larger and the smaller
 
     @function
     def maximum(a, b):  # type: ignore[no-untyped-def]
@@ -281,6 +287,79 @@ def make(k: Constants, ops: Primitives) -> SimpleNamespace:
     @function
     def minimum(a, b):  # type: ignore[no-untyped-def]
         return select(a < b, a, b)
+
+    # --- whole numbers
+
+    all_whole = k.real(float(1 << k.mantissa))  # from here on all numbers are whole
+
+    @function
+    def round_to_even(x):  # type: ignore[no-untyped-def]
+        size = fabs(x)
+        return copysign(select(size < all_whole, (size + all_whole) - all_whole, size), x)
+
+    @function
+    def floor(x):  # type: ignore[no-untyped-def]
+        r = round_to_even(x)
+        return select(r > x, r - one, r)
+
+    @function
+    def ceil(x):  # type: ignore[no-untyped-def]
+        r = round_to_even(x)
+        return copysign(select(r < x, r + one, r), x)
+
+    splitter = k.real(k.splitter)
+
+    @function
+    def upper_half(x):  # type: ignore[no-untyped-def]
+        t = splitter * x
+        return t - (t - x)
+
+    @function
+    def mod(x, y):  # type: ignore[no-untyped-def]
+        a, b = fabs(x), fabs(y)
+        quotient = a / b
+        n = floor(quotient)
+        # n b = product + rest, exactly (T. J. Dekker); n is the whole quotient, or one more where a / b was rounded up
+        product = n * b
+        n_upper, b_upper = upper_half(n), upper_half(b)
+        n_lower, b_lower = n - n_upper, b - b_upper
+        rest = ((n_upper * b_upper - product) + n_upper * b_lower + n_lower * b_upper) + n_lower * b_lower
+        r = (a - product) - rest
+        r = select(r < zero, r + b, r)
+        r = select(quotient < all_whole, r, nan)
+        signed = copysign(r, x)
+        signed = select(select(y < zero, -signed, signed) < zero, signed + y, signed)
+        return select(signed == zero, copysign(signed, y), signed)
+
+    # --- tables
+
+    entry = ops.take
+
+    @function
+    def take(table, i):  # type: ignore[no-untyped-def]
+        last = k.real(len(table) - 1)
+        # in this order NaN becomes 0
+        return entry(table, minimum(maximum(i, zero), last))
+
+    @function
+    def interp(x, xp, fp):  # type: ignore[no-untyped-def]
+        n = len(xp)
+        step = 1
+        while 2 * step < n:
+            step = 2 * step
+        # the last entry but one at most that is not above x, by halving
+        i = select(x < x, x, zero)
+        while step > 0:
+            j = i + k.real(step)
+            i = select((j < k.real(n - 1)) & (take(xp, j) <= x), j, i)
+            step = step // 2
+        left, right = take(xp, i), take(xp, i + one)
+        low, high = take(fp, i), take(fp, i + one)
+        r = (high - low) / (right - left) * (x - left) + low
+        r = select(x < k.real(xp[0]), k.real(fp[0]), r)
+        return select(x >= k.real(xp[n - 1]), k.real(fp[n - 1]), r)
+
+    # --- the rest
 
     @function
     def power(x, y):  # type: ignore[no-untyped-def]
@@ -291,7 +370,7 @@ def make(k: Constants, ops: Primitives) -> SimpleNamespace:
         scaled_log=scaled_log, sin_eighth=sin_eighth, cos_eighth=cos_eighth,
         exp=exp, expm1=expm1, log=log, log1p=log1p, sqrt=sqrt, sin=sin, cos=cos, tan=tan,
         sinh=sinh, cosh=cosh, tanh=tanh, fabs=fabs, copysign=copysign, maximum=maximum, minimum=minimum,
-        power=power, where=select,
+        power=power, where=select, floor=floor, ceil=ceil, round=round_to_even, mod=mod, take=take, interp=interp,
     )  # fmt: skip
 
 
@@ -307,6 +386,7 @@ def on_arrays(dtype: type) -> SimpleNamespace:
             word=lambda w: w,
             select=np.where,
             sqrt=np.sqrt,
+            take=lambda table, i: table[i.astype(np.int64)],
             compile=lambda f: f,
         ),
     )

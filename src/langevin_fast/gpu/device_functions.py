@@ -20,7 +20,7 @@ from numba.cuda import config, types
 
 from .. import math as lf_math
 from ..elementary import CONSTANTS, Constants, Primitives, make
-from ..jit.aliases import ALIASES, ARGUMENTS
+from ..jit.aliases import ALIASES, ARGUMENTS, TABLES
 from ..jit.rebuilt import rebuilt
 
 device = cuda.jit(device=True) if config.ENABLE_CUDASIM else cuda.jit(device=True, forceinline=True)
@@ -53,7 +53,11 @@ def _primitives(k: Constants) -> Primitives:
         def sqrt(x):  # type: ignore[no-untyped-def]
             return real_type(math.sqrt(x))
 
-    return Primitives(bits, real, word, select, sqrt, device)
+    @device
+    def take(table, i):  # type: ignore[no-untyped-def]
+        return real_type(table[int(i)])
+
+    return Primitives(bits, real, word, select, sqrt, take, device)
 
 
 @lru_cache(maxsize=2)
@@ -168,7 +172,10 @@ def of_user(function: Callable[..., Any], dtype: type) -> Any:
             return value.astype(dtype)
         return value
 
-    return device(rebuilt(function, replace))
+    copy = rebuilt(function, replace)
+    # Numba's is an integer
+    copy.__globals__.setdefault("round", lf_math.round)
+    return device(copy)
 
 
 # max and min of Python stay: they take any number of arguments, and integers.
@@ -227,6 +234,31 @@ def _teach(name: str) -> None:
     overload(getattr(lf_math, name), strict=False)({1: one, 2: two, 3: three}[ARGUMENTS.get(name, 1)])
 
 
+def _teach_tables() -> None:
+    from numba.cuda.extending import overload
+
+    def real_of(x: Any, *tables: Any) -> Any:
+        if not isinstance(x, (types.Float, types.Integer)) or not all(isinstance(t, types.Array) for t in tables):
+            return None
+        numbers = (x, *(t.dtype for t in tables))
+        return np.float32 if any(isinstance(n, types.Float) and n.bitwidth == 32 for n in numbers) else np.float64
+
+    @overload(lf_math.take, strict=False)
+    def take(table: Any, i: Any) -> Any:
+        if (real := real_of(i, table)) is None:
+            return None
+        f = elementary(real).take
+        return lambda table, i: f(table, real(i))
+
+    @overload(lf_math.interp, strict=False)
+    def interp(x: Any, xp: Any, fp: Any) -> Any:
+        if (real := real_of(x, xp, fp)) is None:
+            return None
+        f = elementary(real).interp
+        return lambda x, xp, fp: f(real(x), xp, fp)
+
+
 if not config.ENABLE_CUDASIM:
-    for _name in lf_math.__all__:
+    for _name in set(lf_math.__all__) - set(TABLES):
         _teach(_name)
+    _teach_tables()

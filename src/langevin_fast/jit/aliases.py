@@ -27,7 +27,16 @@ ALIASES: dict[str, tuple[Callable[..., Any], ...]] = {
     "maximum": (np.maximum, builtins.max),
     "minimum": (np.minimum, builtins.min),
     "where": (np.where,),
+    "floor": (math.floor, np.floor),
+    "ceil": (math.ceil, np.ceil),
+    "round": (np.rint, builtins.round),
+    "mod": (np.mod,),
+    "take": (),
+    "interp": (np.interp,),
 }
 
 # How many arguments they take, where it is not one.
-ARGUMENTS = {"copysign": 2, "power": 2, "maximum": 2, "minimum": 2, "where": 3}
+ARGUMENTS = {"copysign": 2, "power": 2, "maximum": 2, "minimum": 2, "mod": 2, "where": 3}
+
+# Those that read tables.
+TABLES = ("take", "interp")

@@ -16,7 +16,7 @@ from numba.extending import overload
 from .. import math as lf_math
 from ..elementary import CONSTANTS, Primitives, make
 from . import packs
-from .aliases import ALIASES, ARGUMENTS
+from .aliases import ALIASES, ARGUMENTS, TABLES
 from .packs import MaskType, PackType, lane, number_of_pack, pack_of_number, with_lane
 
 _JIT = njit(forceinline=True, error_model="numpy")
@@ -24,9 +24,13 @@ _JIT = njit(forceinline=True, error_model="numpy")
 # Functions of Python's math module that have no version of our own: the C library's, lane by lane.
 _LIBRARY = (
     *(math.asin, math.acos, math.atan, math.asinh, math.acosh, math.atanh),
-    *(math.erf, math.erfc, math.gamma, math.lgamma, math.floor, math.ceil),
+    *(math.erf, math.erfc, math.gamma, math.lgamma),
 )
 _LIBRARY_2 = (math.atan2, math.hypot)
+
+_OPERATORS = {"power": (operator.pow, operator.ipow), "mod": (operator.mod, operator.imod)}
+
+_INLINED = {"jit_options": {"forceinline": True, "error_model": "numpy"}, "strict": False}
 
 KNOWN = frozenset(getattr(lf_math, name) for name in lf_math.__all__)
 
@@ -41,6 +45,7 @@ def _functions(dtype: type) -> SimpleNamespace:
             word=_JIT(lambda w: w),
             select=packs.select,
             sqrt=packs.sqrt,
+            take=packs.take,
             compile=_JIT,
         ),
     )
@@ -79,30 +84,36 @@ def _teach(name: str) -> None:
         return None
 
     typed = {1: one, 2: two, 3: three}[n]
-    operators = (operator.pow, operator.ipow) if name == "power" else ()
-    for function in (getattr(lf_math, name), *ALIASES[name], *operators):
-        overload(function, jit_options={"forceinline": True, "error_model": "numpy"}, strict=False)(typed)
+    for function in (getattr(lf_math, name), *ALIASES[name], *_OPERATORS.get(name, ())):
+        overload(function, **_INLINED)(typed)
+
+
+def _precision(*numbers: Any) -> Any:
+    """Of plain numbers: single as soon as one is, as on a GPU; literals take the precision of the rest."""
+    if not all(isinstance(t, (types.Float, types.Integer)) for t in numbers):
+        return None
+    return np.float32 if types.float32 in numbers else np.float64
 
 
 def _teach_numbers(name: str) -> None:
-    """The same for plain floats, which functions make from their parameters."""
+    """The same for plain numbers, which functions make from their parameters."""
     n = ARGUMENTS.get(name, 1)
 
     def one(x: Any) -> Any:
-        if isinstance(x, types.Float):
-            f = _function(name, x)
-            return lambda x: number_of_pack(f(pack_of_number(x)))
+        if (real := _precision(x)) is not None:
+            f = getattr(_functions(real), name)
+            return lambda x: number_of_pack(f(pack_of_number(real(x))))
         return None
 
     def two(x: Any, y: Any) -> Any:
-        if isinstance(x, types.Float) and isinstance(y, types.Float):
-            f = _function(name, types.float64)
-            return lambda x, y: number_of_pack(f(pack_of_number(float(x)), pack_of_number(float(y))))
+        if (real := _precision(x, y)) is not None:
+            f = getattr(_functions(real), name)
+            return lambda x, y: number_of_pack(f(pack_of_number(real(x)), pack_of_number(real(y))))
         return None
 
     def three(condition: Any, x: Any, y: Any) -> Any:
-        if isinstance(x, (types.Float, types.Integer)) and isinstance(y, (types.Float, types.Integer)):
-            return lambda condition, x, y: x if condition else y
+        if (real := _precision(x, y)) is not None:
+            return lambda condition, x, y: real(x) if condition else real(y)
         return None
 
     overload(getattr(lf_math, name), strict=False)({1: one, 2: two, 3: three}[n])
@@ -144,7 +155,39 @@ def _teach_library_2(function: Callable[..., Any]) -> None:
     overload(function, strict=False)(two)
 
 
-for _name in lf_math.__all__:
+def _is_table(t: Any) -> bool:
+    return isinstance(t, types.Array) and t.ndim == 1 and isinstance(t.dtype, (types.Float, types.Integer))
+
+
+@overload(lf_math.take, **_INLINED)
+def _take(table: Any, i: Any) -> Any:
+    if not _is_table(table):
+        return None
+    if (pack := _real_pack((i,))) is not None:
+        f = _function("take", pack.element)
+        return lambda table, i: f(table, i)
+    # the entry has the table's precision, as table[i] has it
+    if (real := _precision(i, table.dtype)) is not None:
+        f = _functions(real).take
+        return lambda table, i: number_of_pack(f(table, pack_of_number(real(i))))
+    return None
+
+
+@overload(lf_math.interp, **_INLINED)
+@overload(np.interp, **_INLINED)
+def _interp(x: Any, xp: Any, fp: Any) -> Any:
+    if not _is_table(xp) or not _is_table(fp):
+        return None
+    if (pack := _real_pack((x,))) is not None:
+        f = _function("interp", pack.element)
+        return lambda x, xp, fp: f(x, xp, fp)
+    if (real := _precision(x, xp.dtype, fp.dtype)) is not None:
+        f = _functions(real).interp
+        return lambda x, xp, fp: number_of_pack(f(pack_of_number(real(x)), xp, fp))
+    return None
+
+
+for _name in set(lf_math.__all__) - set(TABLES):
     _teach(_name)
     _teach_numbers(_name)
 for _library in _LIBRARY:

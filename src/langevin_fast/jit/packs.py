@@ -292,6 +292,27 @@ def sqrt(typingctx: Any, x: Any) -> Any:
 
 
 @intrinsic
+def take(typingctx: Any, table: Any, index: Any) -> Any:
+    """``table[index]`` in every lane, for whole numbers that lie inside the table."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        array = context.make_array(table)(context, builder, args[0])
+        word = ir.IntType(32)
+        whole = builder.fptosi(args[1], word if index.lanes == 1 else ir.VectorType(word, index.lanes))
+        result = ir.Constant(_llvm_type(index), ir.Undefined)
+        for i in range(index.lanes):
+            place = whole if index.lanes == 1 else builder.extract_element(whole, ir.Constant(word, i))
+            places = [builder.sext(place, context.get_value_type(types.intp))]
+            pointer = cgutils.get_item_pointer(context, builder, table, array, places, wraparound=False)
+            value = context.unpack_value(builder, table.dtype, pointer)
+            value = context.cast(builder, value, table.dtype, index.element)
+            result = value if index.lanes == 1 else builder.insert_element(result, value, ir.Constant(word, i))
+        return result
+
+    return index(table, index), codegen
+
+
+@intrinsic
 def like(typingctx: Any, x: Any, pack: Any) -> Any:
     """A number as a pack of the other's kind; a pack as it is."""
 

@@ -22,6 +22,7 @@ from .neal_funnel import NealFunnel
 from .prinz import Prinz
 from .ring import Ring
 from .rosenbrock import Rosenbrock
+from .tabulated import Tabulated
 
 # the order of cpp/potentials/list.hpp
 BUILTIN: tuple[type[CompiledPotential], ...] = (
@@ -38,6 +39,7 @@ BUILTIN: tuple[type[CompiledPotential], ...] = (
     Ring,
     LennardJonesCluster,
     LogisticRegression,
+    Tabulated,
 )
 
 __all__ = [
@@ -61,6 +63,7 @@ __all__ = [
     "Prinz",
     "Ring",
     "Rosenbrock",
+    "Tabulated",
     "from_jax",
     "from_torch",
 ]

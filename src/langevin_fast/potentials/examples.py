@@ -25,6 +25,7 @@ from . import (
     Prinz,
     Ring,
     Rosenbrock,
+    Tabulated,
 )
 
 
@@ -48,6 +49,15 @@ _i, _j = np.indices((9, 3))
 FEATURES, LABELS = ((7 * _i + 3 * _j) % 11 - 5) / 4, np.arange(9) * 5 % 3 == 1
 LINKS = [[1.0, 2.0, 3.0], [0.5, 0.25, 4.0]]
 
+
+def table(n: int, m: int) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Energies, half-integers, and the axes of their grid; periodic along the second."""
+    i, j = np.indices((n, m))
+    return (3 * i + 5 * (j % (m - 1))) % 7 / 2, (np.arange(n) / 4 - 1, np.arange(m) / 8)
+
+
+ENERGIES, (GRID, _) = table(9, 5)
+
 # one line for each of BUILTIN, in its order
 EXAMPLES: tuple[Example, ...] = (
     Example(Free(2), 0.1, 0.1, 0.2, kT=0.5),
@@ -63,4 +73,5 @@ EXAMPLES: tuple[Example, ...] = (
     Example(Ring(radius=1.5, width=0.5, dim=3), 0.02, 0.3, 0.1),
     Example(LennardJonesCluster(7, wall=2.0), 0.00005, 0.0015, 0.005, kT=0.25),
     Example(LogisticRegression(FEATURES, LABELS, prior_scale=2.5), 0.05, 0.8, 0.2),
+    Example(Tabulated(ENERGIES[:, 1], GRID, outside="harmonic", stiffness=4.0), 0.002, 0.02, 0.02),
 )
