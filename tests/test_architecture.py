@@ -26,7 +26,7 @@ LAYERS = (
     {"arguments", "observers"},
     {"stepping", "trajectory"},
     {"simulation"},
-    {"sampling"},
+    {"sampling", "stages"},
     {"config", "cross_check", "demo", "score"},
     {"cli"},
     {"__init__"},

@@ -13,6 +13,7 @@ import pytest
 
 import langevin_fast as lf
 from langevin_fast import arguments, backends
+from langevin_fast.stages import StagedSimulation
 
 WELL = lf.potentials.DoubleWell(dim=2)
 ULA = lf.ULA(0.02)
@@ -162,7 +163,7 @@ def test_stages_are_one_run_with_the_bits_of_many(kind, scheme, precision):
     potentials = springs(kind)
     made = [scheme(h, **({"friction": 1.0} if scheme is lf.BAOAB else {})) for h in (0.1, 0.05, 0.2)]
     given = {**GIVEN, "precision": precision}
-    one = lf.Simulation.in_stages(potentials, made, 8, **given)
+    one = StagedSimulation(potentials, made, 8, **given)
     one.run(3)
     frames = lf.observers.Frames(5)
     one.run(27, record=[frames])
@@ -182,12 +183,12 @@ def test_stages_are_one_run_with_the_bits_of_many(kind, scheme, precision):
 
 def test_stages_must_be_alike():
     with pytest.raises(ValueError, match="must be of one kind"):
-        lf.Simulation.in_stages([lf.potentials.Harmonic([1.0]), lf.potentials.DoubleWell()], [ULA, ULA], 5, **GIVEN)
+        StagedSimulation([lf.potentials.Harmonic([1.0]), lf.potentials.DoubleWell()], [ULA, ULA], 5, **GIVEN)
 
 
 def test_a_divergence_in_stages_is_found_at_its_step():
     well = lf.potentials.DoubleWell()
-    sim = lf.Simulation.in_stages([well, well], [lf.ULA(0.01), lf.ULA(2.0)], 20, **GIVEN)
+    sim = StagedSimulation([well, well], [lf.ULA(0.01), lf.ULA(2.0)], 20, **GIVEN)
     with pytest.raises(lf.DivergenceError) as caught:
         sim.run(60)
     assert caught.value.step > 20 and sim.step == caught.value.step - 1

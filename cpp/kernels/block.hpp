@@ -7,28 +7,11 @@
 
 #include "../core/streams.hpp"
 #include "../schemes/operations.hpp"
+#include "arena.hpp"
+#include "looks.hpp"
 #include "problem.hpp"
 
 namespace lf::LF_ISA {
-
-// Gives out pieces of a block of memory; with memory = nullptr it only counts.
-class Arena {
- public:
-  explicit Arena(void* memory) : base_(static_cast<char*>(memory)) {}
-  template <class T>
-  T* take(int64_t n) {
-    const std::size_t offset = used_;
-    // The odd number of cache lines in between keeps the same component of different arrays from sharing the low
-    // address bits, by which the processor looks for conflicts between loads and stores.
-    used_ += (static_cast<std::size_t>(n) * sizeof(T) + 63) / 64 * 64 + 13 * 64;
-    return base_ ? reinterpret_cast<T*>(base_ + offset) : nullptr;
-  }
-  std::size_t used() const { return used_; }
-
- private:
-  char* base_;
-  std::size_t used_ = 0;
-};
 
 template <class Real, class T, class Potential>
 class Block {
@@ -252,9 +235,9 @@ class Block {
                    [&](int c, const T& xi) LF_INLINED { f.xi[c] = xi; });
     }
     int64_t step = stretch_->first_step;
-    begin_looks();
+    looks_.begin(*stretch_);
     while (step < end) {
-      const int64_t stop = next_look_ < end ? next_look_ : end;
+      const int64_t stop = looks_.next() < end ? looks_.next() : end;
       for (; step < stop; ++step) {
         if (stretch_->rows) turn_to_row(f, stretch_->rows[step - stretch_->first_step]);
         do_step(f, static_cast<uint64_t>(step));
@@ -264,7 +247,7 @@ class Block {
         }
       }
       settle(f);
-      if (step == next_look_) look(step);
+      if (step == looks_.next()) look(step);
     }
   }
 
@@ -276,34 +259,14 @@ class Block {
     if (problem_.parameter_row_stride) positions_changed();
   }
 
-  // --- recordings: what falls on which step is decided here
-
-  LF_INLINE void begin_looks() {
-    next_look_ = kNever;
-    for (int i = 0; i < stretch_->n_recordings; ++i) {
-      const Recording<Real>& r = stretch_->recordings[i];
-      // the first of first, first + every, ... after the first step
-      const int64_t past = stretch_->first_step - r.first;
-      looks_[i] = past < 0 ? 0 : past / r.every + 1;
-      sooner(r.first + looks_[i] * r.every);
-    }
-  }
-
   // The state after step number `step` to those that look at it.
   void look(int64_t step) {
-    next_look_ = kNever;
-    for (int i = 0; i < stretch_->n_recordings; ++i) {
-      const Recording<Real>& r = stretch_->recordings[i];
-      if (r.first + looks_[i] * r.every == step) {
-        const int64_t offset = looks_[i]++ * problem_.n_particles * dim_;
-        write(r.positions + offset, x_, last_x_);
-        if (r.velocities) write(r.velocities + offset, v_, last_v_);
-      }
-      sooner(r.first + looks_[i] * r.every);
-    }
+    looks_.look(step, [&](const Recording<Real>& r, int64_t index) {
+      const int64_t offset = index * problem_.n_particles * dim_;
+      write(r.positions + offset, x_, last_x_);
+      if (r.velocities) write(r.velocities + offset, v_, last_v_);
+    });
   }
-
-  LF_INLINE void sooner(int64_t step) { next_look_ = step < next_look_ ? step : next_look_; }
 
   // Calls apply(c, xi_c) for every component c, with the normals from number `row` on.
   template <int kDim, class Apply>
@@ -457,7 +420,6 @@ class Block {
   }
 
   // --- divergence: a state that is not finite stays so, hence a look at the end of a run is enough
-  // ---------------------
 
   T not_finite() const {  // zero, or NaN
     T sum = T(Real(0));
@@ -493,8 +455,6 @@ class Block {
     }
   }
 
-  static constexpr int64_t kNever = int64_t(1) << 62;
-
   const Problem<Real>& problem_;
   const Stretch<Real>* stretch_;
   int dim_;
@@ -507,8 +467,8 @@ class Block {
   Lanes<T> lanes_;
   PhiloxKey key_;
   int64_t first_;
-  int64_t looks_[kMaxRecordings], next_look_;  // how many looks lie behind; the step of the next
-  int32_t row_;                                // of the schedule
+  Looks<Real> looks_;
+  int32_t row_;  // of the schedule
   int valid_;
   bool frozen_[kLanes], any_frozen_, gradient_is_current_, energy_is_current_;
 };

@@ -99,6 +99,7 @@ def begin(
     )
     mass_array = _mass_array(masses, n, potential.dim)
     stream_array = np.arange(n, dtype=np.uint64) if stream_array is None else stream_array
+    mass_array.flags.writeable = stream_array.flags.writeable = False
 
     problem = Problem(
         potentials=tuple(potentials),

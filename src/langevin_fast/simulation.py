@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import arguments, checks
-from .backends.problem import Stages, State
+from .backends.problem import State
 from .errors import carrying
 from .observers import Frames, begin_recording, end_recording
 from .potentials.base import Potential
@@ -107,29 +107,6 @@ class Simulation:
             )
         )
 
-    @classmethod
-    def in_stages(
-        cls, potentials: Sequence[Potential], schemes: Sequence[Scheme], steps_per_stage: int, **given: Any
-    ) -> Simulation:
-        """One whose potential and scheme change while it runs: each serves for `steps_per_stage` steps, then the next.
-
-        Parameters
-        ----------
-        potentials : sequence of Potential
-            All of one kind, with parameters of one size.
-        schemes : sequence of Scheme
-            As many; all with the same letters.
-        steps_per_stage : int
-            >= 1; stage i ends at step (i + 1) steps_per_stage. The last one goes on.
-        **given
-            As for :class:`Simulation`, all of them.
-        """
-        simulation = cls.__new__(cls)
-        simulation._stepper = Stepper(
-            arguments.begin(potentials, schemes, Stages(steps_per_stage, len(schemes)), **given)
-        )
-        return simulation
-
     def __setattr__(self, name: str, value: Any) -> None:
         if not name.startswith("_"):
             raise AttributeError(
@@ -208,12 +185,12 @@ class Simulation:
     @property
     def mass(self) -> np.ndarray:
         """Masses, (1 or n_particles, 1 or dim)."""
-        return _read_only(self._stepper.beginning.mass)
+        return self._stepper.beginning.mass
 
     @property
     def streams(self) -> np.ndarray:
         """The noise stream of each particle, (n_particles,)."""
-        return _read_only(self._stepper.beginning.problem.streams)
+        return self._stepper.beginning.problem.streams
 
     @property
     def acceptance_rate(self) -> np.ndarray | None:
@@ -267,9 +244,3 @@ class Simulation:
         with carrying(computed), Progress.of(progress, n_steps) as bar:
             self._stepper.advance(n_steps, recordings, bar)
         end_recording(record, self.step)
-
-
-def _read_only(array: np.ndarray) -> np.ndarray:
-    view = array.view()
-    view.flags.writeable = False
-    return view

@@ -13,7 +13,7 @@ from .. import checks
 from ..errors import carrying
 from ..potentials.base import Potential
 from ..schemes import ULA
-from ..simulation import Simulation
+from ..stages import StagedSimulation
 from ..trajectory import Trajectory
 from .functions import Score, ScoreFunction
 from .network import ScoreNetwork, build, warn_outside
@@ -127,7 +127,7 @@ def annealed_langevin(
         raise ValueError(f"initial must have the shape (n_particles, dim); got {x.shape}")
     potentials = _potentials(score, levels, x.shape[1])
     step_sizes = h * (levels / levels[-1]) ** 2
-    simulation = Simulation.in_stages(
+    simulation = StagedSimulation(
         potentials,
         [ULA(size) for size in step_sizes.tolist()],
         n_steps,
