@@ -222,8 +222,8 @@ class Tabulated(CompiledPotential):
     -----
     Default start: the node with the lowest value (the first of them).
 
-    A step costs four loads of neighbours per particle in one dimension and sixteen in two, whatever the size of the
-    table; tables beyond the caches are slower.
+    A gradient reads four neighbouring coefficients in one dimension and sixteen in two, whatever the size of the
+    table; tables that do not fit into the caches are slower.
 
     Raises
     ------
