@@ -5,11 +5,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import langevin_fast as lf
 from langevin_fast import _core
 from langevin_fast.potentials.examples import EXAMPLES
+from langevin_fast.schemes import OPERATIONS
 
 PACKAGE = Path(lf.__file__).parent
 KERNELS = Path(__file__).parents[1] / "cpp" / "kernels" / "kernels.cpp"
@@ -223,3 +225,26 @@ def test_lists_of_potentials_have_one_order():
     order = list(_core.potential_names())
     assert [potential.kind for potential in lf.potentials.BUILTIN] == order
     assert [example.potential.kind for example in EXAMPLES] == order
+
+
+def test_the_page_shows_the_table_of_operations():
+    text = (KERNELS.parents[2] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| ([A-Z]) \| (\w+) \|", text, re.MULTILINE)
+    assert shown == [(row.letter, row.name) for row in OPERATIONS.values()]
+
+
+def test_the_table_of_operations_is_read_everywhere():
+    from langevin_fast.gpu.kernel import _LINES
+
+    assert set(_LINES) == {row.name for row in OPERATIONS.values() if "tests" not in row.properties}
+    for scheme in (
+        lf.ULA(0.1),
+        lf.TamedULA(0.1),
+        lf.LeimkuhlerMatthews(0.1),
+        lf.MALA(0.1),
+        lf.BAOAB(0.1, friction=1.0),
+    ):
+        named = scheme.coefficients(np.ones((1, 1)))
+        assert {letter: tuple(k) for letter, k in named.items()} == {
+            letter: OPERATIONS[letter].coefficients for letter in named
+        }

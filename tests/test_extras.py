@@ -61,7 +61,28 @@ def test_to_xarray():
     mala = lf.sample(WELL, lf.MALA(0.2), n_particles=4, n_steps=6, seed=2)
     data = mala.to_xarray()
     np.testing.assert_array_equal(data["acceptance_rate"].values, mala.acceptance_rate)
-    assert data["acceptance_rate"].dims == ("chain",) and "velocity" not in data
+    assert data["acceptance_rate"].dims == ("chain",) and "v" not in data
+    np.testing.assert_array_equal(data["time"].values, mala.times)
+
+
+def test_a_summary_of_the_xarray():
+    arviz = pytest.importorskip("arviz")
+    traj = lf.sample(WELL, lf.MALA(0.2), n_particles=4, n_steps=200, seed=2)
+    summary = arviz.summary(traj.to_xarray())
+    assert list(summary.index) == ["x[0]", "x[1]"]
+
+
+def test_times_and_kinetic_energies():
+    masses = np.array([[1.0], [2.0], [4.0]])
+    traj = lf.sample(WELL, BAOAB, n_particles=3, n_steps=6, burn_in=4, stride=2, seed=1, mass=masses)
+    np.testing.assert_allclose(traj.times, np.array([6, 8, 10]) * BAOAB.step_size, rtol=1e-15)
+    np.testing.assert_array_equal(traj.mass, masses)
+    np.testing.assert_allclose(
+        traj.kinetic_energies, 0.5 * masses[:, 0] * np.square(traj.velocities).sum(axis=2), rtol=1e-14
+    )
+    each = lf.sample(WELL, lf.ULA([0.1, 0.2]), n_particles=2, n_steps=2, seed=1)
+    np.testing.assert_allclose(each.times, [[0.1, 0.2], [0.2, 0.4]])
+    assert each.kinetic_energies is None
 
 
 def test_to_inference_data():

@@ -131,6 +131,13 @@ FEATURES = np.random.default_rng(5).normal(size=(11, 3))
 LABELS = np.array([1, 0, 1, 1, 0, 0, 1, 0, 1, 0, 0])
 
 
+GRID = np.linspace(-8.0, 8.0, 33)
+
+
+def cubic(x):
+    return (x[..., 0] ** 3 - 10.0 * x[..., 0]) / 8.0
+
+
 def logistic(x):
     z = np.einsum("nd,...d->...n", FEATURES, x)
     likelihood = np.log(1 + np.exp(z)) - LABELS * z
@@ -180,6 +187,8 @@ CASES = {
         lambda: lfp.LennardJonesCluster(7, epsilon=1.7, sigma=0.9, wall=1.2, wall_stiffness=7.0), lennard_jones, 0.04
     ),
     "LogisticRegression": Case(lambda: lfp.LogisticRegression(FEATURES, LABELS, prior_scale=2.5), logistic),
+    # a spline whose ends are not knots repeats a cubic polynomial
+    "Tabulated": Case(lambda: lfp.Tabulated(cubic(GRID[:, np.newaxis]), GRID, outside="clamp"), cubic, 1.0, (1.0,)),
 }
 each_case = pytest.mark.parametrize("case", list(CASES.values()), ids=list(CASES))
 

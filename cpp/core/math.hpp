@@ -1,7 +1,7 @@
 // Elementary functions: branch-free, the same operations in the same order for every type T and instruction set.
 //
 // No fused multiply-add, no library call: each line is a fixed sequence of IEEE operations, so that a pack, a single
-// number and the Python twin (langevin_fast/noise.py) agree to the bit. Coefficients come from tools/minimax.py. Error
+// number and the Python twin (langevin_fast/elementary.py) agree to the bit. Coefficients come from tools/minimax.py. Error
 // bounds (tests/test_math.py measures them against mpmath): log, exp, sin and cos within 2 ulp, expm1 within 3 ulp, in
 // both precisions. Rounding to whole numbers is exact.
 #pragma once
@@ -27,7 +27,6 @@ LF_INLINE T minimum(T a, T b) {
 }
 
 // --- whole numbers
-// -----------------------------------------------------------------------------------------------------
 
 // 2^52 or 2^23: from here on all numbers are whole, and adding it rounds to a whole number.
 template <class Real>
@@ -60,7 +59,6 @@ LF_INLINE BitsOf<T> to_index(T x) {
 }
 
 // --- logarithm
-// --------------------------------------------------------------------------------------------------------
 
 template <class Real>
 struct LogConstants;
@@ -130,7 +128,6 @@ LF_INLINE T log(T x) {
 }
 
 // --- exponential
-// -------------------------------------------------------------------------------------------------------
 
 template <class T>
 struct ExpConstants;
@@ -215,7 +212,6 @@ LF_INLINE T expm1(T x) {
 }
 
 // --- sine and cosine of a quarter turn
-// -----------------------------------------------------------------------------------
 
 template <class T>
 LF_INLINE T sin_polynomial(T z, double) {

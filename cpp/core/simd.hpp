@@ -222,7 +222,6 @@ LF_INLINE T maximum(T a, T b) {
 }
 
 // --- bits
-// -------------------------------------------------------------------------------------------------------------
 
 LF_INLINE uint64_t to_bits(double x) {
   uint64_t r;
@@ -259,7 +258,6 @@ LF_INLINE Pack<float, N> from_bits(Pack<uint32_t, N> x) {
 }
 
 // --- what the vector extensions lack: one intrinsic each
-// -----------------------------------------------------------------
 
 // Product of the low 32 bits of each 64-bit lane; the high halves are ignored.
 LF_INLINE uint64_t multiply_low32(uint64_t a, uint64_t b) { return (a & 0xffffffffu) * (b & 0xffffffffu); }

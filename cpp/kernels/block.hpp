@@ -8,6 +8,7 @@
 #include "../core/streams.hpp"
 #include "../schemes/operations.hpp"
 #include "arena.hpp"
+#include "coefficients.hpp"
 #include "looks.hpp"
 #include "problem.hpp"
 
@@ -17,18 +18,8 @@ template <class Real, class T, class Potential>
 class Block {
  public:
   static constexpr int kLanes = kLanesOf<T>;
-  // One T for all components (stride 0) or one for each (stride 1).
-  struct PackedCoefficient {
-    const T* value;
-    int stride;
-    LF_INLINE T operator[](int c) const { return value[c * stride]; }
-  };
-  // Those of an operation, for one component.
-  struct AtComponent {
-    const PackedCoefficient* k;
-    int c;
-    LF_INLINE T operator[](int i) const { return k[i][c]; }
-  };
+  using OfOperation = const PackedCoefficient<T>*;
+  using AtComponent = CoefficientsAt<T>;
   using Normals = Window<T, Law::normal>;
   using Uniforms = Window<T, Law::uniform>;
 
@@ -45,14 +36,7 @@ class Block {
     scratch_ = arena_.take<T>(Potential::scratch(problem.parameters, dim_));
     normal_rows_ = arena_.take<T>(Normals::kRows);
     uniform_rows_ = arena_.take<T>(Uniforms::kRows);
-    for (int i = 0; i < problem.n_instructions; ++i) {
-      for (int k = 0; k < kMaxCoefficients; ++k) {
-        const Coefficient<Real>& c = problem.program[i].coefficients[k];
-        if (!c.value) continue;
-        const int n = c.component_stride ? dim_ : 1;
-        coefficients_[i][k] = {arena_.take<T>(n), c.component_stride ? 1 : 0};
-      }
-    }
+    coefficients_.take(problem, arena_);
   }
   std::size_t workspace_bytes() const { return arena_.used(); }
 
@@ -90,23 +74,7 @@ class Block {
   }
 
   void load_coefficients() {
-    for (int i = 0; i < problem_.n_instructions; ++i) {
-      for (int k = 0; k < kMaxCoefficients; ++k) {
-        const Coefficient<Real>& c = problem_.program[i].coefficients[k];
-        if (!c.value) continue;
-        T* out = const_cast<T*>(coefficients_[i][k].value);
-        const int n = c.component_stride ? dim_ : 1;
-        for (int component = 0; component < n; ++component) {
-          const Real* value = c.value + row_ * c.row_stride + component * c.component_stride;
-          if (c.particle_stride == 0) {
-            out[component] = T(*value);
-            continue;
-          }
-          for (int lane = 0; lane < kLanes; ++lane)
-            set_lane(out[component], lane, value[particle(lane) * c.particle_stride]);
-        }
-      }
-    }
+    coefficients_.load(problem_, row_, [this](int lane) { return particle(lane); });
   }
 
   // The numbers of another row of the schedule.
@@ -355,7 +323,7 @@ class Block {
   // One operation on positions alone.
   template <unsigned properties, int kDim, class Operate>
   LF_INLINE void position_pass(Fields<kDim>& f, const Pass& pass, uint64_t row, Operate operate) {
-    const PackedCoefficient* k = coefficients_[pass.begin];
+    OfOperation k = coefficients_[pass.begin];
     if constexpr (properties & kProposes) {
       make_proposals(f, row, k, operate);
     } else {
@@ -375,7 +343,7 @@ class Block {
   }
 
   template <int kDim, class Operate>
-  LF_INLINE void make_proposals(Fields<kDim>& f, uint64_t row, const PackedCoefficient* k, Operate operate) {
+  LF_INLINE void make_proposals(Fields<kDim>& f, uint64_t row, OfOperation k, Operate operate) {
     old_energy_ = energy_;
     if constexpr (kDim == 1) {
       f.old_x[0] = f.x[0];
@@ -398,7 +366,7 @@ class Block {
   }
 
   template <class F>
-  LF_INLINE void test_proposals(F& f, uint64_t number, const PackedCoefficient* k) {
+  LF_INLINE void test_proposals(F& f, uint64_t number, OfOperation k) {
     using namespace of_metropolis;
     T backward = T(Real(0));
     for (int c = 0; c < f.dim; ++c) backward += squared_noise(f.x[c], f.g[c], f.old_x[c], k[mobility][c]);
@@ -460,7 +428,7 @@ class Block {
   int dim_;
   Arena arena_;
   T *x_, *v_, *g_, *xi_, *old_x_, *old_g_, *last_x_, *last_v_, *scratch_, *normal_rows_, *uniform_rows_;
-  PackedCoefficient coefficients_[kMaxInstructions][kMaxCoefficients];
+  Coefficients<Real, T> coefficients_;
   T energy_, old_energy_, forward_, accepted_;
   Normals normals_;
   Uniforms uniforms_;
