@@ -16,6 +16,7 @@ import argparse
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import cases
 import numpy as np
@@ -38,9 +39,11 @@ def digest(*arrays: np.ndarray | None) -> str:
 
 def of_run(potential: lf.potentials.Potential, scheme: lf.Scheme, **arguments: object) -> str:
     """150 particles: whole groups of vectors, rests of them, and single numbers, on every level."""
-    run = {"n_particles": 150, "burn_in": 7, "n_steps": 30, "stride": 10, "seed": 2024, **arguments}
+    run: dict[str, Any] = {"n_particles": 150, "burn_in": 7, "n_steps": 30, "stride": 10, "seed": 2024, **arguments}
     traj = lf.sample(potential, scheme, **run)
-    return digest(traj.positions, traj.velocities, traj.final.positions, traj.final.velocities, traj.final.accepted)
+    rate = np.zeros(150) if traj.acceptance_rate is None else traj.acceptance_rate
+    accepted = np.rint(rate * run["n_steps"]).astype(np.int64)
+    return digest(traj.positions, traj.velocities, traj.final.positions, traj.final.velocities, accepted)
 
 
 def compute() -> dict[str, str]:
