@@ -192,7 +192,7 @@ def test_particles_with_parameters_of_their_own(scheme, precision, isa):
     def sample(chosen, **arguments):
         made, mass = cases.varied(scheme, N, 3)
         mine = type(made)(
-            *(() if isinstance(made, (lf.ULA, lf.MALA, lf.LeimkuhlerMatthews, lf.BAOAB)) else (made.letters,)),
+            *((made.letters,) if type(made) is lf.Splitting else ()),
             made.step_size[chosen],
             kT=made.kT[chosen],
             **{name: getattr(made, name) for name in ("friction", "drag") if getattr(made, name, None) is not None},
@@ -266,7 +266,9 @@ def test_digests(isa, stored):
 
 
 def test_digests_tell_things_apart(stored):
-    assert len(set(stored.values())) == len(stored)
+    # without a gradient there is nothing to tame
+    different = {name: value for name, value in stored.items() if not name.startswith("TamedULA | Free ")}
+    assert len(set(different.values())) == len(different)
     problem = cases.problem("DoubleWell", "BAOAB")
     name = "BAOAB | DoubleWell | double"
     assert make_digests.of_run(*problem) == stored[name]

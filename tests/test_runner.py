@@ -65,6 +65,30 @@ def test_what_is_kept_changes_no_bits(scheme, n):
         np.testing.assert_array_equal(other.state.accepted, whole.state.accepted)
 
 
+@pytest.mark.parametrize("backend", ["cpp", "batch"])
+def test_an_interrupt_just_after_the_kernels(monkeypatch, backend):
+    """What is known then belongs to a state that nobody has seen."""
+    from langevin_fast.backends import problem
+
+    potential = WELL if backend == "cpp" else lf.potentials.Batch(gradient=WELL.gradient, dim=2)
+    sim = lf.Simulation(potential, BAOAB, n_particles=5, seed=5, initial=[1.0, 0.5])
+    sim.run(10)
+    before, right = sim.positions, problem.State.__post_init__
+
+    def interrupt(state):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(problem.State, "__post_init__", interrupt)
+    with pytest.raises(lf.Interrupted):
+        sim.run(10)
+    monkeypatch.setattr(problem.State, "__post_init__", right)
+    assert sim.step == 10 and sim.positions is before
+    sim.run(10)
+    whole = lf.Simulation(potential, BAOAB, n_particles=5, seed=5, initial=[1.0, 0.5])
+    whole.run(20)
+    np.testing.assert_array_equal(sim.positions, whole.positions)
+
+
 # ---- frames ---------------------------------------------------------------------------------------------------------
 
 

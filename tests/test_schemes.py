@@ -446,16 +446,17 @@ def both_sides(n):
     return np.where(np.arange(n) % 2 == 0, 1.0, -1.0)[:, np.newaxis]
 
 
+CHAINS = {**OVERDAMPED, "tamedULA": lf.TamedULA}
 OVERDAMPED_MOMENTS = [(DW1, 0.01), (DW1, 0.02), (LMQ, 0.05), (LMQ, 0.1)]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("well", "h"), OVERDAMPED_MOMENTS)
-@pytest.mark.parametrize("name", OVERDAMPED)
+@pytest.mark.parametrize("name", CHAINS)
 def test_overdamped_moments_of_the_discrete_chain(name, well, h):
     """Standard errors near 3e-4: the bias of ULA at h = 0.02 on DW1 is 1.4e-2."""
     expected = reference.value(f"nonlin.od.{well} | {name} | h={h}")
-    sim = lf.Simulation(WELLS[well], OVERDAMPED[name](h), initial=both_sides(20_000), seed=5)
+    sim = lf.Simulation(WELLS[well], CHAINS[name](h), initial=both_sides(20_000), seed=5)
     means = particle_means(sim, round(20 / h), 150, max(round(0.2 / h), 1), [lambda x, v: x * x, lambda x, v: x**4])
     assert_within(means, [expected["<x^2>"], expected["<x^4>"]])
 
@@ -463,7 +464,7 @@ def test_overdamped_moments_of_the_discrete_chain(name, well, h):
 def test_overdamped_moments_of_the_discrete_chain_quickly():
     """Sharp enough to tell ULA and LM apart, as the end shows."""
     means = {}
-    for name, make in OVERDAMPED.items():
+    for name, make in CHAINS.items():
         expected = reference.value(f"nonlin.od.{LMQ} | {name} | h=0.1")
         sim = lf.Simulation(WELLS[LMQ], make(0.1), initial=both_sides(10_000), seed=5)
         means[name] = particle_means(sim, 150, 40, 5, [lambda x, v: x * x, lambda x, v: x**4])
@@ -471,6 +472,21 @@ def test_overdamped_moments_of_the_discrete_chain_quickly():
     other = reference.value(f"nonlin.od.{LMQ} | ULA | h=0.1")
     with pytest.raises(AssertionError, match="sigma"):
         assert_within(means["LM"], [other["<x^2>"], other["<x^4>"]])
+
+
+def test_tamed_variance_in_a_harmonic_well():
+    variance, _ = reference.value("harm.tamed ULA (coordinatewise, x-h g/(1+h|g|)) N(0,1) h=0.1 var")
+    sim = lf.Simulation(lf.potentials.Harmonic([1.0]), lf.TamedULA(0.2, drag=2.0), n_particles=10_000, seed=5)
+    assert_within(particle_means(sim, 100, 40, 5, [lambda x, v: x * x]), [variance])
+
+
+def test_tamed_drift_holds_what_throws_others_out():
+    start = np.full((50, 1), 30.0)
+    quartic = lf.potentials.DoubleWell()
+    with pytest.raises(lf.DivergenceError):
+        lf.sample(quartic, lf.ULA(0.01), initial=start, n_steps=1000, stride=None, seed=1)
+    tamed = lf.sample(quartic, lf.TamedULA(0.01), initial=start, n_steps=1000, stride=None, seed=1)
+    assert np.abs(tamed.final.positions).max() < 3.0
 
 
 UNDERDAMPED_MOMENTS = [(letters, h) for letters in ("BAOAB", "ABOBA", "OBABO", "OABAO", "BAOA") for h in (0.1, 0.2)]

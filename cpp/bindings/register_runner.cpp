@@ -1,4 +1,6 @@
 // The step loop of one problem.
+#include <algorithm>
+
 #include "../kernels/runner.hpp"
 #include "arrays.hpp"
 
@@ -60,10 +62,8 @@ class BoundRunner {
       stretch.velocities_out = array.mutable_data();
       new_v = array;
     }
-    const auto copy = [n](const Array<int64_t>& a) {
-      return Array<int64_t>(n, a.data());  // pybind11 copies where no owner is named
-    };
-    Array<int64_t> new_accepted = copy(accepted), new_diverged = copy(diverged);
+    // pybind11 copies where no owner is named
+    Array<int64_t> new_accepted(n, accepted.data()), new_diverged(n, diverged.data());
     stretch.accepted = new_accepted.mutable_data();
     stretch.diverged = new_diverged.mutable_data();
     for (const py::handle item : recordings) add_recording(stretch, py::cast<py::tuple>(item), n, dim, has_velocities);
@@ -74,7 +74,9 @@ class BoundRunner {
       finished = runner_->advance(stretch, goes_on, threads, &signals_pending);
     }
     if (!finished) throw py::error_already_set();
-    return py::make_tuple(new_x, new_v, new_accepted, new_diverged);
+    // The same object where nothing is new: who sees it need not look.
+    const bool same = std::equal(diverged.data(), diverged.data() + n, new_diverged.data());
+    return py::make_tuple(new_x, new_v, new_accepted, same ? diverged : new_diverged);
   }
 
  private:

@@ -323,21 +323,24 @@ class Block {
   // One operation on positions alone.
   template <unsigned properties, int kDim, class Operate>
   LF_INLINE void position_pass(Fields<kDim>& f, const Pass& pass, uint64_t row, Operate operate) {
-    OfOperation k = coefficients_[pass.begin];
+    // Copies: as far as the compiler knows, what is stored could change the originals.
+    const LocalCoefficients<T> k(coefficients_[pass.begin]);
     if constexpr (properties & kProposes) {
-      make_proposals(f, row, k, operate);
+      make_proposals(f, row, k.of_operation, operate);
     } else {
       constexpr bool ahead = properties & kLooksAhead;
       if (ahead) row += static_cast<uint64_t>(problem_.normals_per_step) * static_cast<uint64_t>(f.dim);
-      with_normals(f, row, [&](int c, const T& xi) LF_INLINED {
+      T *const x = f.x, *const past_xi = f.xi;
+      const T* const g = f.g;
+      with_normals(f, row, [&, x, g, past_xi](int c, const T& xi) LF_INLINED {
         Component<T> s;
-        s.x = f.x[c];
-        s.gradient = f.g[c];
-        s.xi = ahead ? f.xi[c] : xi;
-        s.next_xi = xi;
-        operate(s, AtComponent{k, c});
-        f.x[c] = s.x;
-        if (ahead) f.xi[c] = xi;
+        s.x = x[c];
+        s.gradient = g[c];
+        s.xi = ahead ? past_xi[c] : xi;
+        if (ahead) s.next_xi = xi;
+        operate(s, AtComponent{k.of_operation, c});
+        x[c] = s.x;
+        if (ahead) past_xi[c] = xi;
       });
     }
   }
@@ -353,14 +356,16 @@ class Block {
       exchange(f.g, f.old_g);
     }
     T forward = T(Real(0));
-    with_normals(f, row, [&](int c, const T& xi) LF_INLINED {
+    T* const y = f.x;
+    const T *const x = f.old_x, *const g = f.old_g;
+    with_normals(f, row, [&, x, g, y](int c, const T& xi) LF_INLINED {
       Component<T> s;
-      s.x = f.old_x[c];
-      s.gradient = f.old_g[c];
+      s.x = x[c];
+      s.gradient = g[c];
       s.xi = xi;
       operate(s, AtComponent{k, c});
-      f.x[c] = s.x;
-      forward += squared_noise(f.old_x[c], s.gradient, s.x, k[of_propose::mobility][c]);
+      y[c] = s.x;
+      forward += squared_noise(x[c], s.gradient, s.x, k[of_propose::mobility][c]);
     });
     forward_ = forward;
   }

@@ -136,8 +136,7 @@ def check_last_step(problem: Problem, what: str, step: int) -> None:
     ValueError
         If they are not.
     """
-    parsed = problem.program.parsed
-    most = 2**63 // max(parsed.normals_per_step * problem.dim, parsed.uniforms_per_step, 8) - 2
+    most = problem.last_step
     if step > most:
         raise ValueError(
             f"{what} leads to step {step}; the noise of this scheme in {problem.dim} dimensions ends at {most}"

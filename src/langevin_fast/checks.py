@@ -56,6 +56,8 @@ def non_negative(name: str, value: object) -> float:
 
 def integer(name: str, value: object, minimum: int | None = None, maximum: int | None = None) -> int:
     """Return an integer (given as Python's or NumPy's, no bool and no float) with minimum <= value <= maximum."""
+    if type(value) is int and (minimum is None or value >= minimum) and (maximum is None or value <= maximum):
+        return value
     allowed = "an integer"
     if minimum is not None and maximum is not None:
         allowed += f" from {minimum} to {maximum}"

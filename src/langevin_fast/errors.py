@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,26 +109,29 @@ class Interrupted(KeyboardInterrupt):
         return f"interrupted after step {self.step}; .trajectory holds what was computed so far"
 
 
-@contextmanager
-def carrying(computed: Callable[[], tuple[Any, Sequence[Any], int]]) -> Iterator[None]:
+class carrying:  # noqa: N801  used like a function
     """Whatever stops what is done in here leaves with what was computed: a trajectory, observers, and the last step.
 
     Ctrl-C becomes :class:`Interrupted`; every other exception is raised as it is, with ``.trajectory`` and
     ``.observers``.
     """
-    try:
-        yield
-    except Interrupted:
-        raise
-    except KeyboardInterrupt:
-        raise Interrupted(*computed()) from None
-    except BaseException as error:
-        trajectory, observers, step = computed()
+
+    def __init__(self, computed: Callable[[], tuple[Any, Sequence[Any], int]]) -> None:
+        self._computed = computed
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None or isinstance(error, Interrupted):
+            return
+        trajectory, observers, step = self._computed()
+        if isinstance(error, KeyboardInterrupt):
+            raise Interrupted(trajectory, observers, step) from None
         error.trajectory = trajectory  # type: ignore[attr-defined]
         error.observers = tuple(observers)  # type: ignore[attr-defined]
         if not isinstance(error, DivergenceError):
             error.add_note(f"the run stopped after step {step}; .trajectory of this error holds what was computed")
-        raise
 
 
 def warn(message: str) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+# Asking the system takes longer than a short run.
+_ALWAYS_THERE = 2**22
+
 
 def check_memory(
     n_bytes: int,
@@ -12,6 +15,8 @@ def check_memory(
     advice: str = 'use fewer particles or steps, a larger stride, stride=None, or precision="single"',
 ) -> None:
     """Raise MemoryError where `what` does not fit: many systems grant any allocation and kill the process later."""
+    if n_bytes < _ALWAYS_THERE:
+        return
     available = available_memory()
     if available is not None and n_bytes > available:
         raise MemoryError(

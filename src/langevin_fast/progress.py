@@ -29,7 +29,7 @@ class Progress:
         self._total = total
         self._done = 0
         self._bar: Any = None
-        self._automatic = wanted is None and sys.stderr is not None and sys.stderr.isatty()
+        self._automatic = wanted is None
         self._started = time.perf_counter()
         if wanted:
             self._open(required=True)
@@ -52,6 +52,8 @@ class Progress:
 
     def _open(self, *, required: bool) -> None:
         self._automatic = False
+        if not required and (sys.stderr is None or not sys.stderr.isatty()):
+            return
         try:
             from tqdm.auto import tqdm
         except ImportError:

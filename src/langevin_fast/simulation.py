@@ -176,11 +176,12 @@ class Simulation:
     @property
     def time(self) -> float | np.ndarray:
         """The time, one per particle where the step sizes are."""
-        return self.time_at(self.step)
+        time = self.times_at(self.step)
+        return time if np.ndim(time) else float(time)
 
-    def time_at(self, step: int) -> float | np.ndarray:
-        """The time after so many steps, counted from step 0; one per particle where the step sizes are."""
-        return self._stepper.time_at(step)
+    def times_at(self, steps: int | np.ndarray) -> float | np.ndarray:
+        """The times after so many steps, counted from step 0; with a last axis of particles where these differ."""
+        return self._stepper.times_at(steps)
 
     @property
     def mass(self) -> np.ndarray:

@@ -64,12 +64,13 @@ class Stepper:
         """What makes the next step."""
         return self.beginning.schemes[self.row]
 
-    def time_at(self, step: int) -> float | np.ndarray:
-        """The time after `step` steps from step 0 on: a number, or one per particle where step sizes are."""
+    def times_at(self, steps: int | np.ndarray) -> float | np.ndarray:
+        """The time after so many steps from step 0 on; one more axis, of particles, where each has a step size."""
         b = self.beginning
         if b.problem.stages is None:
-            return step * b.schemes[0].step_size
-        return sum(n * scheme.step_size for n, scheme in zip(b.problem.stages.steps_of(step), b.schemes, strict=True))
+            return np.multiply.outer(steps, b.schemes[0].step_size)
+        counts = b.problem.stages.steps_of(np.asarray(steps))
+        return sum(np.multiply.outer(counts[..., i], scheme.step_size) for i, scheme in enumerate(b.schemes))
 
     def advance(self, n_steps: int, recordings: list[Recording], bar: Progress) -> None:
         """Make `n_steps` steps; the state is always that of a complete one."""
@@ -78,7 +79,9 @@ class Stepper:
             chunk = min(end - self.state.step, self._chunk_steps())
             started = time.perf_counter()
             state, error = self._make_steps(self.state, chunk, recordings)
-            if not self.beginning.freeze and (state.diverged >= 0).any():
+            # the kernels pass on the array to which nothing was added
+            news = state.diverged is not self.state.diverged
+            if news and not self.beginning.freeze and (state.diverged >= 0).any():
                 self._raise_divergence(state.diverged, recordings)
             self._remember(self.state, state.step)
             # One assignment: a KeyboardInterrupt comes before it or after it.

@@ -38,7 +38,7 @@ class _Run(Protocol):
     def scheme(self) -> Scheme: ...
     @property
     def mass(self) -> np.ndarray: ...
-    def time_at(self, step: int) -> float | np.ndarray: ...
+    def times_at(self, steps: int | np.ndarray) -> float | np.ndarray: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,7 @@ class Trajectory:
             positions=np.empty(none, state.positions.dtype) if frames is None else frames.positions,
             velocities=velocities,
             steps=steps,
-            times=np.array([run.time_at(step) for step in steps.tolist()]),
+            times=np.asarray(run.times_at(steps)),
             acceptance_rate=rate,
             diverged=state.diverged,
             final=state,

@@ -62,6 +62,7 @@ class BatchRunner:
         """See :class:`langevin_fast.backends.problem.Runner`; StoppedError also for what a user's function raises."""
         if state is not self.stopped_at:
             self.gradient = self.energy = None
+        self.stopped_at = None  # an interrupt may come just before it is set again
         self.end = state.step + n_steps
         self.done = _Committed(state.step, state.positions, state.velocities)
         self.accepted, self.diverged = state.accepted.copy(), state.diverged.copy()
@@ -77,8 +78,9 @@ class BatchRunner:
             self.gradient = self.energy = None
             raise StoppedError(self._state(), error) from None
         self._own()
-        self.stopped_at = self._state()
-        return self.stopped_at
+        result = self._state()
+        self.stopped_at = result
+        return result
 
     def _state(self) -> State:
         step, x, v = self.done

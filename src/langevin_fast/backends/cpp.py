@@ -58,6 +58,8 @@ class CppRunner:
 
     def advance(self, state: State, n_steps: int, recordings: Sequence[Recording] = ()) -> State:
         """See :class:`langevin_fast.backends.problem.Runner`."""
+        # Forgotten first: an interrupt may come between the return of the kernels and the last line.
+        goes_on, self._stopped_at = state is self._stopped_at, None
         serial = n_steps * self._seconds_per_step < _SERIAL_SECONDS
         started = time.perf_counter()
         arrays = self._runner.advance(
@@ -69,9 +71,10 @@ class CppRunner:
             state.diverged,
             None if self._stages is None else self._stages.rows(state.step, n_steps),
             recordings,
-            state is self._stopped_at,
+            goes_on,
             1 if serial else self._threads,
         )
         self._seconds_per_step = (time.perf_counter() - started) / n_steps
-        self._stopped_at = State(state.step + n_steps, *arrays)
-        return self._stopped_at
+        result = State(state.step + n_steps, *arrays)
+        self._stopped_at = result
+        return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -23,10 +24,11 @@ class Stages:
         """The rows of steps `first_step` to ``first_step + n - 1``, int32."""
         return np.minimum(np.arange(first_step, first_step + n) // self.n_steps, self.n_rows - 1).astype(np.int32)
 
-    def steps_of(self, step: int) -> list[int]:
-        """How many of the first `step` steps use each row."""
-        begins = [i * self.n_steps for i in range(self.n_rows)]
-        return [max(min(step, end) - begin, 0) for begin, end in zip(begins, [*begins[1:], step], strict=True)]
+    def steps_of(self, steps: np.ndarray) -> np.ndarray:
+        """How many of the first `steps` steps use each row, (..., rows)."""
+        begins = np.arange(self.n_rows) * self.n_steps
+        ends = np.append(begins[1:], np.iinfo(np.int64).max)
+        return np.clip(np.minimum(np.asarray(steps)[..., np.newaxis], ends) - begins, 0, None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +67,12 @@ class Problem:
     def dim(self) -> int:
         """Number of components."""
         return self.potential.dim
+
+    @cached_property
+    def last_step(self) -> int:
+        """The last step up to which all numbers of the noise are 64-bit integers."""
+        parsed = self.program.parsed
+        return 2**63 // max(parsed.normals_per_step * self.dim, parsed.uniforms_per_step, 8) - 2
 
 
 @dataclass(frozen=True, eq=False)

@@ -126,6 +126,8 @@ def begin_recording(record: Sequence[Frames], state: State, n_steps: int) -> lis
     MemoryError
         If the frames would not fit into memory.
     """
+    if not record and isinstance(record, (tuple, list)):
+        return []
     most = _core.MAX_RECORDINGS - 1  # one is kept free for the path to a divergence
     if not isinstance(record, Sequence) or not all(isinstance(frames, Frames) for frames in record):
         raise TypeError(f"record must be a sequence of lf.observers.Frames; got {checks.shorten(record)}")
