@@ -78,7 +78,7 @@ class Block {
   }
 
   // The numbers of another row of the schedule.
-  void use_row(int32_t row) {
+  __attribute__((noinline)) void use_row(int32_t row) {
     if (row == row_) return;
     row_ = row;
     load_coefficients();
@@ -219,8 +219,9 @@ class Block {
     }
   }
 
+  // Inlined, as everything that is given the fields: their pointers would live in memory otherwise.
   template <class F>
-  void turn_to_row(F& f, int32_t row) {
+  LF_INLINE void turn_to_row(F& f, int32_t row) {
     if (row == row_) return;
     use_row(row);
     f.potential.p = parameters();
@@ -323,24 +324,21 @@ class Block {
   // One operation on positions alone.
   template <unsigned properties, int kDim, class Operate>
   LF_INLINE void position_pass(Fields<kDim>& f, const Pass& pass, uint64_t row, Operate operate) {
-    // Copies: as far as the compiler knows, what is stored could change the originals.
-    const LocalCoefficients<T> k(coefficients_[pass.begin]);
+    OfOperation k = coefficients_[pass.begin];
     if constexpr (properties & kProposes) {
-      make_proposals(f, row, k.of_operation, operate);
+      make_proposals(f, row, k, operate);
     } else {
       constexpr bool ahead = properties & kLooksAhead;
       if (ahead) row += static_cast<uint64_t>(problem_.normals_per_step) * static_cast<uint64_t>(f.dim);
-      T *const x = f.x, *const past_xi = f.xi;
-      const T* const g = f.g;
-      with_normals(f, row, [&, x, g, past_xi](int c, const T& xi) LF_INLINED {
+      with_normals(f, row, [&](int c, const T& xi) LF_INLINED {
         Component<T> s;
-        s.x = x[c];
-        s.gradient = g[c];
-        s.xi = ahead ? past_xi[c] : xi;
-        if (ahead) s.next_xi = xi;
-        operate(s, AtComponent{k.of_operation, c});
-        x[c] = s.x;
-        if (ahead) past_xi[c] = xi;
+        s.x = f.x[c];
+        s.gradient = f.g[c];
+        s.xi = ahead ? f.xi[c] : xi;
+        s.next_xi = xi;
+        operate(s, AtComponent{k, c});
+        f.x[c] = s.x;
+        if (ahead) f.xi[c] = xi;
       });
     }
   }
@@ -356,16 +354,14 @@ class Block {
       exchange(f.g, f.old_g);
     }
     T forward = T(Real(0));
-    T* const y = f.x;
-    const T *const x = f.old_x, *const g = f.old_g;
-    with_normals(f, row, [&, x, g, y](int c, const T& xi) LF_INLINED {
+    with_normals(f, row, [&](int c, const T& xi) LF_INLINED {
       Component<T> s;
-      s.x = x[c];
-      s.gradient = g[c];
+      s.x = f.old_x[c];
+      s.gradient = f.old_g[c];
       s.xi = xi;
       operate(s, AtComponent{k, c});
-      y[c] = s.x;
-      forward += squared_noise(x[c], s.gradient, s.x, k[of_propose::mobility][c]);
+      f.x[c] = s.x;
+      forward += squared_noise(f.old_x[c], s.gradient, s.x, k[of_propose::mobility][c]);
     });
     forward_ = forward;
   }

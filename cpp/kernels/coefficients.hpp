@@ -14,15 +14,6 @@ struct PackedCoefficient {
   LF_INLINE T operator[](int c) const { return value[c * stride]; }
 };
 
-// Those of an operation, copied.
-template <class T>
-struct LocalCoefficients {
-  PackedCoefficient<T> of_operation[kMaxCoefficients];
-  LF_INLINE explicit LocalCoefficients(const PackedCoefficient<T>* from) {
-    for (int i = 0; i < kMaxCoefficients; ++i) of_operation[i] = from[i];
-  }
-};
-
 // Those of an operation, for one component.
 template <class T>
 struct CoefficientsAt {
@@ -72,7 +63,7 @@ class Coefficients {
     }
   }
 
-  PackedCoefficient<T> packed_[kMaxInstructions][kMaxCoefficients] = {};
+  PackedCoefficient<T> packed_[kMaxInstructions][kMaxCoefficients];
 };
 
 }  // namespace lf::LF_ISA

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -150,19 +150,24 @@ def _parameters(potentials: Sequence[Potential], dtype: Any) -> np.ndarray:
         same = potential.kind == first.kind and potential.parameters.shape == first.parameters.shape
         if not same or getattr(potential, "functions", None) is not getattr(first, "functions", None):
             raise ValueError(f"potentials that follow one another must be of one kind; got {first!r} and {potential!r}")
-    rows = [checks.cast(f"the parameters of {potential!r}", potential.parameters, dtype) for potential in potentials]
-    return np.stack(rows)
+
+    def row(potential: Potential) -> np.ndarray:
+        return checks.cast(lambda: f"the parameters of {potential!r}", potential.parameters, dtype)[np.newaxis]
+
+    return row(first) if len(potentials) == 1 else np.concatenate([row(potential) for potential in potentials])
 
 
 def _program(schemes: Sequence[Scheme], mass: np.ndarray, dtype: Any) -> Program:
     """The program of the schemes, a row for each, rounded to the precision of the run."""
     programs = []
     for scheme in schemes:
-        what = f"step_size, kT, friction, drag or mass: the coefficients of {scheme!r}"
 
-        def cast(coefficient: np.ndarray, what: str = what) -> np.ndarray:
+        def what(scheme: Scheme = scheme) -> str:
+            return f"step_size, kT, friction, drag or mass: the coefficients of {scheme!r}"
+
+        def cast(coefficient: np.ndarray, what: Callable[[], str] = what) -> np.ndarray:
             if not np.isfinite(coefficient).all():
-                raise ValueError(f"{what} are not finite")
+                raise ValueError(f"{what()} are not finite")
             return checks.cast(what, coefficient, dtype)
 
         with np.errstate(all="ignore"):  # looked at above
@@ -216,7 +221,9 @@ def _per_component(name: str, array: np.ndarray, n: int, dim: int, dtype: Any) -
         if dim == 1 and array.ndim == 1:
             hint = f"; for {len(array)} particles in one dimension add an axis: {name}[:, np.newaxis]"
         raise ValueError(f"{name} must have the shape ({dim},) or ({n}, {dim}); got {array.shape}{hint}")
-    return np.array(np.broadcast_to(checks.cast(name, array, dtype), (n, dim)), order="C")
+    result = np.empty((n, dim), dtype)
+    result[...] = checks.cast(name, array, dtype)
+    return result
 
 
 def _mass_array(mass: np.ndarray, n: int, dim: int) -> np.ndarray:

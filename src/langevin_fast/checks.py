@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import numbers
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -181,12 +181,15 @@ def symmetric_matrix(name: str, value: object, size: int) -> FloatArray:
     return matrix * 0.5 + matrix.T * 0.5
 
 
-def cast(what: str, array: FloatArray, dtype: Any) -> npt.NDArray[Any]:
-    """Round once from double precision to that of a run."""
+def cast(what: str | Callable[[], str], array: FloatArray, dtype: Any) -> npt.NDArray[Any]:
+    """Round once from double precision to that of a run; errors begin with `what`."""
+    if array.dtype == dtype:
+        return np.ascontiguousarray(array)
     with np.errstate(over="ignore"):
         result = np.ascontiguousarray(array, dtype=dtype)
     if not (np.isfinite(result) | ~np.isfinite(array)).all():
-        raise ValueError(f'{what}: {shorten(array)} is beyond the range of single precision; use precision="double"')
+        name = what if isinstance(what, str) else what()
+        raise ValueError(f'{name}: {shorten(array)} is beyond the range of single precision; use precision="double"')
     return result
 
 

@@ -27,7 +27,18 @@ class _Pass(NamedTuple):
     begin: int
     end: int
     draw: int
-    properties: frozenset[str]
+    draws_normals: bool
+    looks_ahead: bool
+    reads_gradient: bool
+    reads_energy: bool
+    moves: bool
+    proposes: bool
+    tests: bool
+
+    @classmethod
+    def of(cls, parsed: _core.Pass) -> _Pass:
+        has = properties_of(parsed.properties)
+        return cls(parsed.begin, parsed.end, parsed.draw, *(name in has for name in cls._fields[3:]))
 
 
 class _Committed(NamedTuple):
@@ -49,8 +60,9 @@ class BatchRunner:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        parsed = problem.program.parsed
-        self.passes = [_Pass(p.begin, p.end, p.draw, properties_of(p.properties)) for p in parsed.passes]
+        self.parsed = parsed = problem.program.parsed
+        self.sets = parsed.normals_per_step
+        self.passes = [_Pass.of(p) for p in parsed.passes]
         self.noise = _Noise(problem)
         self.stopped_at: State | None = None
         self.gradient: np.ndarray | None = None  # at the current positions
@@ -127,39 +139,36 @@ class BatchRunner:
         self.gradient = self.energy = None
 
     def _step(self, now: _Committed) -> tuple[np.ndarray, np.ndarray | None]:
-        program, (_, x, v) = self.problem.program, now
+        _, x, v = now
         old: Any = None  # positions, gradient and energy before a proposal
         for p in self.passes:
-            self._need(x, p.properties)
-            if "tests" in p.properties:
+            self._need(x, p)
+            if p.tests:
                 self._test(p, now.step, x, *old)
                 continue
-            row = now.step * program.parsed.normals_per_step + p.draw
+            row = now.step * self.sets + p.draw
             xi = ahead = None
-            if "draws_normals" in p.properties:
-                xi, ahead = self.noise.rows(row, ahead="looks_ahead" in p.properties)
-            gradient = self.gradient if "reads_gradient" in p.properties else None
-            moves = "moves" in p.properties
-            x_out = self.spare_x if moves else None
-            _core.update(
-                program.parsed, p.begin, p.end, self.coefficients, x, v, gradient, xi, ahead, x_out, self.spare_v
-            )
-            if "proposes" in p.properties:
+            if p.draws_normals:
+                xi, ahead = self.noise.rows(row, ahead=p.looks_ahead)
+            gradient = self.gradient if p.reads_gradient else None
+            x_out = self.spare_x if p.moves else None
+            _core.update(self.parsed, p.begin, p.end, self.coefficients, x, v, gradient, xi, ahead, x_out, self.spare_v)
+            if p.proposes:
                 old = x, self.gradient, self.energy
-            if moves:
+            if p.moves:
                 x, self.gradient, self.energy = self.spare_x, None, None
             if v is not None:
                 v = self.spare_v
         return x, v
 
-    def _need(self, x: np.ndarray, properties: frozenset[str]) -> None:
+    def _need(self, x: np.ndarray, p: _Pass) -> None:
         """Gradient and energy at x, as far as they are read and not known."""
-        if "reads_energy" in properties:
+        if p.reads_energy:
             if self.gradient is None or self.energy is None:
                 self.energy, self.gradient = self.potential.batch_energy_gradient(x)
-                if "proposes" in properties:
+                if p.proposes:
                     self._own()  # the test writes to them
-        elif "reads_gradient" in properties and self.gradient is None:
+        elif p.reads_gradient and self.gradient is None:
             self.gradient = self.potential.batch_gradient(x)
 
     def _own(self) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import checks
-from .operations import OPERATIONS, Program
+from .. import _core, checks
+from .operations import Program, parse
 
 # What other packages call the arguments of a scheme.
 _HINTS = {
@@ -92,8 +92,8 @@ class Scheme:
         """Whether steps can be rejected (needs the energy)."""
         return self._has("tests")
 
-    def _has(self, *properties: str) -> bool:
-        return any(OPERATIONS[letter].properties.issuperset(properties) for letter in self.letters)
+    def _has(self, name: str) -> bool:
+        return bool(parse(self.letters).properties & _core.PROPERTIES[name])
 
     def coefficients(self, mass: np.ndarray) -> Coefficients:
         """The coefficients of each letter by name, in double precision.
