@@ -192,7 +192,7 @@ def test_particles_with_parameters_of_their_own(scheme, precision, isa):
     def sample(chosen, **arguments):
         made, mass = cases.varied(scheme, N, 3)
         mine = type(made)(
-            *(() if isinstance(made, (lf.ULA, lf.MALA, lf.LeimkuhlerMatthews, lf.BAOAB)) else (made.letters,)),
+            *((made.letters,) if type(made) is lf.Splitting else ()),
             made.step_size[chosen],
             kT=made.kT[chosen],
             **{name: getattr(made, name) for name in ("friction", "drag") if getattr(made, name, None) is not None},
