@@ -164,7 +164,8 @@ def test_freezing_leaves_the_others_alone(make, precision, monkeypatch, isa):
                 np.testing.assert_array_equal(traj.positions[step - 2, particle], position)
             if traj.velocities is not None:
                 assert np.isfinite(traj.velocities).all()
-                assert (traj.velocities[step - 1 :, particle] == traj.velocities[-1, particle]).all()
+                before = traj.velocities[step - 2, particle] if step > 1 else traj.velocities[0, particle]
+                assert (traj.velocities[step - 1 :, particle] == before).all()
         np.testing.assert_array_equal(traj.final.positions, traj.positions[-1])
 
 
@@ -194,6 +195,15 @@ def test_a_velocity_that_overflows_is_a_divergence():
     with pytest.raises(lf.DivergenceError) as caught:
         sim.run(5)
     assert caught.value.step == 2 and caught.value.last_position[0] == np.float32(3e38)
+
+
+def test_a_velocity_alone_that_overflows_is_a_divergence():
+    """The last kick of a step meets a gradient beyond the range, at a finite position."""
+    well, scheme = lf.potentials.DoubleWell(), lf.BAOAB(1.0, friction=0.0, kT=0.0)
+    sim = lf.Simulation(well, scheme, initial=[0.0], velocities=[1e110])
+    with pytest.raises(lf.DivergenceError) as caught:
+        sim.run(5)
+    assert caught.value.step == 1 and caught.value.last_position[0] == 0.0
 
 
 def test_errors_can_be_pickled():

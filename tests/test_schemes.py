@@ -246,22 +246,24 @@ OVERDAMPED = {"ULA": lf.ULA, "LM": lf.LeimkuhlerMatthews}
 @pytest.mark.parametrize("precision", DTYPES)
 @pytest.mark.parametrize("dim", [1, 3])
 @pytest.mark.parametrize("per_particle", [False, True])
-@pytest.mark.parametrize("name", OVERDAMPED)
+@pytest.mark.parametrize("name", [*OVERDAMPED, "TamedULA"])
 def test_every_overdamped_step_is_the_textbooks(name, per_particle, dim, precision):
     h, kT, drag = (np.linspace(0.01, 0.06, 70), np.linspace(0.0, 2.0, 70), 2.0) if per_particle else (0.1, 1.5, 2.0)
     potential = lf.potentials.DoubleWell(2.0, width=1.25, tilt=0.5, dim=dim, stiffness=1.5)
     x = np.random.default_rng(8).normal(size=(70, dim)).astype(DTYPES[precision])
-    sim = lf.Simulation(potential, OVERDAMPED[name](h, kT=kT, drag=drag), initial=x, seed=5, precision=precision)
+    make = OVERDAMPED.get(name, lf.TamedULA)
+    sim = lf.Simulation(potential, make(h, kT=kT, drag=drag), initial=x, seed=5, precision=precision)
     noise = thermal(sim, 0, 9, 1)[:, 0]
     x = x.astype(np.float64)
     h, kT = np.reshape(h, (-1, 1)), np.reshape(kT, (-1, 1))
     for step in range(8):
         sim.run(1)
-        if name == "ULA":
-            kick = np.sqrt(2 * kT * h / drag) * noise[step]
-        else:
+        if name == "LM":
             kick = np.sqrt(kT * h / (2 * drag)) * (noise[step] + noise[step + 1])
-        x = x - h / drag * well_gradient(x) + kick
+        else:
+            kick = np.sqrt(2 * kT * h / drag) * noise[step]
+        drift = h / drag * well_gradient(x)
+        x = x - (drift / (1 + np.abs(drift)) if name == "TamedULA" else drift) + kick
         tolerance = 1e-12 if precision == "double" else 2e-5
         np.testing.assert_allclose(sim.positions, x, rtol=0, atol=tolerance * (1 + np.abs(x).max()))
 

@@ -1,0 +1,389 @@
+"""Break the C++ code in many small ways and see that a test notices each of them.
+
+    python tools/mutations.py            all mutations
+    python tools/mutations.py NAME ...   those named
+
+Each mutation replaces one piece of the source and names the tests of which at least one must fail then. The work is
+done in a copy of the tree with one instruction-set level, few potentials and no optimisation, so that a mutation takes
+seconds. The exit status is 0 if every mutation was caught. Needs what building and testing need: pybind11, cmake,
+ninja, and the packages of the extra `test`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+POTENTIALS = {"Free", "Harmonic", "DoubleWell", "MullerBrown"}  # that the tests below use
+LONGEST_TEST = 60.0  # seconds; some mutations make loops endless
+
+
+class Mutation(NamedTuple):
+    """`old`, which occurs once in cpp/`file`, becomes `new`; of `tests`, as pytest names them, one must fail."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+TEXTBOOK = "tests/test_schemes.py::test_every_step_is_the_textbooks[{}-scalars-3-double]".format
+OVERDAMPED = "tests/test_schemes.py::test_every_overdamped_step_is_the_textbooks[{}-False-3-double]".format
+MALA = "tests/test_mala.py::test_every_step_is_the_plain_one_for_small_crowds"
+STAGES = "tests/test_runner.py::test_stages_are_one_run_with_the_bits_of_many[Harmonic-{}-double]".format
+FROZEN = "tests/test_divergence.py::test_freezing_leaves_the_others_alone[baseline-{}-double]".format
+FIRST = "tests/test_divergence.py::test_the_first_divergence_is_found_whatever_the_chunks_and_threads[ULA-double]"
+STREAMS = "tests/test_noise.py::test_compiled_equals_numpy_to_the_bit[baseline-thermal-normal-{}]".format
+WALK = "tests/test_noise.py::test_free_particles_walk_along_their_streams"
+KEPT = "tests/test_runner.py::test_what_is_kept_changes_no_bits"
+OBSERVERS = "tests/test_runner.py::test_several_observers_at_once[BAOAB-cpp]"
+BATCH = "tests/test_batch.py::test_same_bits_on_every_level"
+
+# in the order of the files, for a change back is compiled with the next one
+MUTATIONS = [
+    # ---- operations
+    Mutation("drift", "schemes/operations.hpp", "s.x + k[of_drift::time]", "s.x - k[of_drift::time]", TEXTBOOK("BAO")),
+    Mutation("kick", "schemes/operations.hpp", "s.v - k[of_kick", "s.v + k[of_kick", TEXTBOOK("BAO")),
+    Mutation(
+        "Ornstein-Uhlenbeck: coefficients exchanged", "schemes/operations.hpp", "k[decay] * s.v + k[noise] * s.xi",
+        "k[noise] * s.v + k[decay] * s.xi", TEXTBOOK("BAO"),
+    ),
+    Mutation(
+        "Euler-Maruyama: uphill", "schemes/operations.hpp",
+        "  using namespace of_euler_maruyama;\n  s.x = (s.x + k[noise] * s.xi) - k",
+        "  using namespace of_euler_maruyama;\n  s.x = (s.x + k[noise] * s.xi) + k", OVERDAMPED("ULA"),
+    ),
+    Mutation(
+        "tamed Euler: not tamed", "schemes/operations.hpp", "drift / (T(RealOf<T>(1)) + size)",
+        "drift / (T(RealOf<T>(1)) + T(RealOf<T>(0)) * size)", OVERDAMPED("TamedULA"),
+    ),
+    Mutation(
+        "tamed Euler: size signed", "schemes/operations.hpp", "-drift, drift)", "drift, drift)", OVERDAMPED("TamedULA"),
+    ),
+    Mutation(
+        "Leimkuhler-Matthews: the same normal twice", "schemes/operations.hpp", "s.xi + s.next_xi", "s.xi + s.xi",
+        OVERDAMPED("LM"),
+    ),
+    Mutation(
+        "proposal: noise of half the size", "schemes/operations.hpp",
+        "  using namespace of_propose;\n  s.x = (s.x + k[noise] * s.xi)",
+        "  using namespace of_propose;\n  s.x = (s.x + T(RealOf<T>(0.5)) * (k[noise] * s.xi))", MALA,
+    ),
+    Mutation(
+        "Metropolis ratio: forward and backward exchanged", "schemes/operations.hpp", "(backward - forward);",
+        "(forward - backward);", MALA,
+    ),
+    Mutation(
+        "Metropolis ratio: energy difference", "schemes/operations.hpp", "-(energy_difference * inverse_kT)",
+        "(energy_difference * inverse_kT)", MALA,
+    ),
+    Mutation(
+        "acceptance of an energy of -inf", "schemes/operations.hpp",
+        " & less(log_ratio, T(RealOf<T>(__builtin_inf())))", "",
+        "tests/test_mala.py::test_an_energy_of_minus_infinity_is_rejected[cpp-150-double]",
+    ),
+    # ---- the step loop
+    Mutation(
+        "energy not restored on rejection", "kernels/block.hpp",
+        "    energy_ = select(accept, energy_, old_energy_);\n", "", MALA,
+    ),
+    Mutation(
+        "gradient not restored on rejection", "kernels/block.hpp",
+        "      f.g[c] = select(accept, f.g[c], f.old_g[c]);\n", "", MALA,
+    ),
+    Mutation(
+        "rejections counted", "kernels/block.hpp", "select(accept, T(Real(1)), T(Real(0)))",
+        "select(accept, T(Real(0)), T(Real(1)))", MALA,
+    ),
+    Mutation(
+        "acceptances of a chunk forgotten", "kernels/block.hpp", "stretch_->accepted[first_ + lane] += ",
+        "stretch_->accepted[first_ + lane] = ", MALA,
+    ),
+    Mutation(
+        "reverse move from the wrong side", "kernels/block.hpp", "squared_noise(f.x[c], f.g[c], f.old_x[c]",
+        "squared_noise(f.x[c], f.old_g[c], f.old_x[c]", MALA,
+    ),
+    Mutation(
+        "gradient kept after a move", "kernels/block.hpp", "      if (pass.properties & kMoves) positions_changed();\n",
+        "", TEXTBOOK("BABAOABAB"),
+    ),
+    Mutation(
+        "gradient kept across rows", "kernels/block.hpp",
+        "    if (problem_.parameter_row_stride) positions_changed();\n", "", STAGES("BAOAB"),
+    ),
+    Mutation(
+        "row not turned", "kernels/block.hpp",
+        "        if (stretch_->rows) turn_to_row(f, stretch_->rows[step - stretch_->first_step]);\n", "", STAGES("ULA"),
+    ),
+    Mutation(
+        "coefficients of a row not loaded", "kernels/block.hpp", "    row_ = row;\n    load_coefficients();\n",
+        "    row_ = row;\n", STAGES("ULA"),
+    ),
+    Mutation(
+        "parameters of a row not loaded", "kernels/block.hpp", "    f.potential.p = parameters();\n", "", STAGES("ULA"),
+    ),
+    Mutation(
+        "velocities not recorded", "kernels/block.hpp",
+        "      if (r.velocities) write(r.velocities + offset, v_, last_v_);\n", "", OBSERVERS,
+    ),
+    Mutation(
+        "frozen particle shown as it is", "kernels/block.hpp", "frozen_[lane] ? last : current", "current",
+        FROZEN("ULA"),
+    ),
+    Mutation(
+        "last finite state not kept", "kernels/block.hpp",
+        "        set_lane(last_x_[c], lane, get_lane(x_[c], lane));\n", "", FROZEN("ULA"),
+    ),
+    Mutation(
+        "last finite velocity not kept", "kernels/block.hpp",
+        "        if (problem_.has_velocities()) set_lane(last_v_[c], lane, get_lane(v_[c], lane));\n", "",
+        FROZEN("BAOAB"),
+    ),
+    Mutation(
+        "step of a divergence off by one", "kernels/block.hpp", "freeze_diverged(step + 1)", "freeze_diverged(step)",
+        FIRST,
+    ),
+    Mutation(
+        "infinite velocity overlooked", "kernels/block.hpp", "sum += v_[c] * T(Real(0))", "sum += T(Real(0))",
+        "tests/test_divergence.py -k velocity_alone",
+    ),
+    Mutation(
+        "noise window too short", "kernels/block.hpp", "last_set * dim)", "(last_set - 1) * dim)",
+        f"{WALK}[baseline-1-1-double]",
+    ),
+    Mutation(
+        "noise window without the look ahead", "kernels/block.hpp", "(problem_.looks_ahead() ? 1 : 0)", "0",
+        OVERDAMPED("LM"),
+    ),
+    Mutation(
+        "look ahead begins anew", "kernels/block.hpp",
+        "with_normals(f, static_cast<uint64_t>(stretch_->first_step) * dim", "with_normals(f, 0", OVERDAMPED("LM"),
+    ),
+    Mutation(
+        "look ahead does not move on", "kernels/block.hpp", "        if (ahead) f.xi[c] = xi;\n", "",
+        f"{KEPT} -k Leimkuhler",
+    ),
+    Mutation(
+        "components of one normal", "kernels/block.hpp", "apply(start + i, xi[i])", "apply(start + i, xi[0])", WALK,
+    ),
+    Mutation(
+        "last lane not stored", "kernels/block.hpp", "for (int lane = 0; lane < valid_; ++lane) {\n      const T* from",
+        "for (int lane = 0; lane < valid_ - 1; ++lane) {\n      const T* from",
+        "tests/test_bits.py -k 'small_crowds and DoubleWell and LeimkuhlerMatthews'",
+    ),
+    Mutation(
+        "coefficients of other particles", "kernels/block.hpp", "value[particle(lane) * c.particle_stride]",
+        "value[lane * c.particle_stride]", "tests/test_bits.py -k 'parameters_of_their_own and double'",
+    ),
+    # ---- what falls on a step
+    Mutation("recordings off by one", "kernels/looks.hpp", "past / r.every + 1", "past / r.every", OBSERVERS),
+    Mutation(
+        "second recording lost", "kernels/looks.hpp",
+        "i < stretch_->n_recordings; ++i) {\n      if (step_of(i) == step)",
+        "i < 1; ++i) {\n      if (step_of(i) == step)", OBSERVERS,
+    ),
+    # ---- noise
+    Mutation(
+        "window refilled too late", "core/streams.hpp", "number < begin_ || number >= end_",
+        "number < begin_ || number > end_", f"{WALK} -k 'double and 1'",
+    ),
+    Mutation(
+        "precisions share a tag", "core/streams.hpp", "sizeof(Real) == 4 ? uint64_t(kSinglePrecision) : 0", "0",
+        STREAMS("single"),
+    ),
+    Mutation("high word of a stream", "core/streams.hpp", "((particle >> 32) & 0xffffffu) | ", "", STREAMS("double")),
+    Mutation(
+        "high words taken as shared", "core/streams.hpp", "    if (lanes.shared_high && same_word1) {",
+        "    if (same_word1) {", WALK,
+    ),
+    Mutation("high word of a block", "core/streams.hpp", "static_cast<uint32_t>(first_block >> 32)", "0", WALK),
+    Mutation(
+        "Philox: round keys", "core/philox.hpp", "k1 += 0xBB67AE85u", "k1 += 0x9E3779B9u",
+        "tests/test_noise.py -k known_answer",
+    ),
+    Mutation("Philox: a crowd's block", "core/philox.hpp", "word0 + uint32_t(i) * stride", "word0", WALK),
+    # ---- potentials
+    Mutation(
+        "gradient of a potential", "potentials/double_well.hpp", "T(p[3]) * x[c]", "T(p[2]) * x[c]",
+        "tests/test_potentials.py -k 'gradient_is_the_formulas and DoubleWell'",
+    ),
+    # ---- the coupled loop
+    Mutation(
+        "coefficient of element i", "kernels/coupled.cpp", "load<T>(c.value + i) :", "load<T>(c.value) :",
+        f"{BATCH} -k ULA",
+    ),
+    Mutation(
+        "coupled test: first component's coefficient", "kernels/coupled.cpp", "? gather(k.value, i, dim, valid)",
+        "? gather(k.value, i, 1, valid)", f"{BATCH} -k MALA",
+    ),
+    Mutation(
+        "coupled test: gradient of a rejected proposal", "kernels/coupled.cpp",
+        "select(accept, load<Wide>(m.new_g + i), load<Wide>(m.g + i))", "load<Wide>(m.new_g + i)",
+        "tests/test_batch.py -k 'same_bits_as_cpp and MALA and DoubleWell'",
+    ),
+    # ---- groups
+    Mutation(
+        "particles after the wide groups", "kernels/kernels.cpp",
+        "after_wide + (index - groups.wide) * kLanesOf<Narrow>", "after_wide + index * kLanesOf<Narrow>",
+        "tests/test_bits.py -k 'small_crowds and DoubleWell and BAOAB'",
+    ),
+    # ---- passes
+    Mutation(
+        "kick joins after a drift", "kernels/passes.cpp",
+        " &&\n         !((pass.properties & kMoves) && (properties & kReadsGradient))", "", TEXTBOOK("ABOBA"),
+    ),
+    Mutation(
+        "two normals in one pass", "kernels/passes.cpp", " && !(pass.properties & properties & kDrawsNormals)", "",
+        TEXTBOOK("OBOAAB"),
+    ),
+    Mutation(
+        "draws not numbered", "kernels/passes.cpp", "draw = result.normals_per_step++", "result.normals_per_step++",
+        TEXTBOOK("OBABO"),
+    ),
+    # ---- the runner
+    Mutation(
+        "kept though another row comes", "kernels/runner.cpp",
+        " && (first_row == known_row_ || problem_.parameter_row_stride == 0)", "", STAGES("BAOAB"),
+    ),
+    Mutation("kept though the state is another", "kernels/runner.cpp", "goes_on && known_", "known_", FIRST),
+    Mutation(
+        "kept though a move follows", "kernels/runner.cpp",
+        "(pass.properties & kReadsGradient)) && !(pass.properties & kMoves)", "(pass.properties & kReadsGradient))",
+        TEXTBOOK("BAO"),
+    ),
+    Mutation(
+        "energy kept though a move follows", "kernels/runner.cpp",
+        "(pass.properties & kReadsEnergy)) && !(pass.properties & kMoves)", "(pass.properties & kReadsEnergy))", MALA,
+    ),
+    Mutation(
+        "threads that cannot be had", "kernels/runner.cpp", "    if (could < wanted) threads = had",
+        "    if (could < 0) threads = had", "tests/test_runner.py -k threads_that_cannot_be_had",
+    ),
+]  # fmt: skip
+
+
+class Tree:
+    """A copy of the source tree and its build."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        ignore = shutil.ignore_patterns("*.so", "__pycache__", ".*")
+        for name in ("cpp", "src", "tests"):
+            shutil.copytree(ROOT / name, folder / name, ignore=ignore)
+        for name in ("CMakeLists.txt", "pyproject.toml"):
+            shutil.copy(ROOT / name, folder)
+        listed = folder / "cpp" / "potentials" / "list.hpp"
+        others = r"^  X\((?!(?:{})\)).*\n".format("|".join(POTENTIALS))
+        # the line after the last potential ends the macro
+        listed.write_text(re.sub(others, "", listed.read_text(), flags=re.MULTILINE))
+
+    def configure(self) -> None:
+        """Prepare the build."""
+        pybind11 = [sys.executable, "-m", "pybind11", "--cmakedir"]
+        found = subprocess.run(pybind11, capture_output=True, text=True, check=True).stdout.strip()
+        package = self.folder / "src" / "langevin_fast"
+        settings = {
+            "Python_EXECUTABLE": sys.executable,
+            "pybind11_DIR": found,
+            "LANGEVIN_FAST_LEVELS": "baseline",
+            "CMAKE_BUILD_TYPE": "None",
+            "CMAKE_CXX_FLAGS": "-O0",
+            "CMAKE_LIBRARY_OUTPUT_DIRECTORY": str(package),
+        }
+        given = [f"-D{name}={value}" for name, value in settings.items()]
+        subprocess.run(
+            ["cmake", "-S", self.folder, "-B", self.folder / "build", "-G", "Ninja", "--log-level=WARNING", *given],
+            check=True,
+        )
+
+    def build(self) -> str | None:
+        """Compile what has changed; what the compiler said if it did not."""
+        command = ["ninja", "-C", self.folder / "build", f"-j{os.cpu_count()}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return None if done.returncode == 0 else done.stdout
+
+    def test(self, *tests: str) -> subprocess.CompletedProcess[str]:
+        """Run tests until one fails."""
+        environment = {**os.environ, "PYTHONPATH": str(self.folder / "src")}
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "-p", "no:cacheprovider", *tests]
+        return subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=LONGEST_TEST
+        )
+
+
+def words(tests: str) -> list[str]:
+    """Arguments of pytest; names of tests may have spaces within brackets."""
+    return [word.strip("'") for word in re.findall(r"'[^']*'|(?:[^\s\[]|\[[^\]]*\])+", tests)]
+
+
+def outcome(tree: Tree, mutation: Mutation) -> str:
+    """What became of a mutation; the source is as before afterwards."""
+    path = tree.folder / "cpp" / mutation.file
+    before = path.read_text()
+    if before.count(mutation.old) != 1:
+        return f"DOES NOT APPLY: the text occurs {before.count(mutation.old)} times"
+    path.write_text(before.replace(mutation.old, mutation.new))
+    try:
+        errors = tree.build()
+        if errors is not None:
+            return "DOES NOT COMPILE\n" + errors
+        try:
+            done = tree.test(*words(mutation.tests))
+        except subprocess.TimeoutExpired:
+            return "caught (no end)"
+    finally:
+        path.write_text(before)
+    if done.returncode == 0:
+        return "SURVIVED"
+    failed = re.findall(r"^(?:FAILED|ERROR) .*?::(.*?)(?: - |$)", done.stdout, re.MULTILINE)
+    if done.returncode == 1 and failed:
+        return f"caught by {failed[0]}"
+    if done.returncode < 0:
+        return f"caught (signal {-done.returncode})"
+    return "TESTS DO NOT RUN\n" + done.stdout + done.stderr
+
+
+def main() -> int:
+    """Returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    names = parser.parse_args().names
+    unknown = set(names) - {mutation.name for mutation in MUTATIONS}
+    if unknown:
+        parser.error(f"no such mutation: {', '.join(sorted(unknown))}")
+    chosen = [mutation for mutation in MUTATIONS if not names or mutation.name in names]
+
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Tree(Path(folder))
+        tree.configure()
+        errors = tree.build()
+        if errors is not None:
+            print(errors)
+            return 1
+        for tests in dict.fromkeys(mutation.tests for mutation in chosen):
+            done = tree.test(*words(tests))
+            if done.returncode != 0:
+                print(f"without any mutation {tests} fails\n{done.stdout}{done.stderr}")
+                return 1
+        missed = 0
+        for mutation in chosen:
+            started = time.monotonic()
+            result = outcome(tree, mutation)
+            missed += not result.startswith("caught")
+            print(f"{mutation.name:50} {time.monotonic() - started:4.0f} s  {result}", flush=True)
+    print(f"{len(chosen) - missed} of {len(chosen)} caught")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
