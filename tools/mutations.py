@@ -182,7 +182,7 @@ MUTATIONS = [
         "tests/test_bits.py -k 'small_crowds and DoubleWell and LeimkuhlerMatthews'",
     ),
     Mutation(
-        "coefficients of other particles", "kernels/block.hpp", "value[particle(lane) * c.particle_stride]",
+        "coefficients of other particles", "kernels/coefficients.hpp", "value[particle(lane) * c.particle_stride]",
         "value[lane * c.particle_stride]", "tests/test_bits.py -k 'parameters_of_their_own and double'",
     ),
     # ---- what falls on a step
