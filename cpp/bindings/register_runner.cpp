@@ -1,5 +1,6 @@
 // The step loop of one problem.
 #include <algorithm>
+#include <stdexcept>
 
 #include "../kernels/runner.hpp"
 #include "arrays.hpp"
@@ -68,6 +69,9 @@ class BoundRunner {
     stretch.diverged = new_diverged.mutable_data();
     for (const py::handle item : recordings) add_recording(stretch, py::cast<py::tuple>(item), n, dim, has_velocities);
 
+    // The kernels run without the GIL, and what the runner keeps serves one call at a time.
+    if (busy_) throw std::runtime_error("this simulation is running already, in another thread");
+    const Busy busy(busy_);
     bool finished = false;
     {
       py::gil_scoped_release release;
@@ -80,6 +84,14 @@ class BoundRunner {
   }
 
  private:
+  struct Busy {
+    explicit Busy(bool& flag) : flag_(flag) { flag_ = true; }
+    ~Busy() { flag_ = false; }
+    Busy(const Busy&) = delete;
+    Busy& operator=(const Busy&) = delete;
+    bool& flag_;  // read and written with the GIL
+  };
+
   std::vector<Instruction<Real>> instructions(const Parsed& parsed, const py::sequence& coefficients, int64_t n,
                                               int64_t dim) {
     if (py::len(coefficients) != parsed.operations.size()) {
@@ -101,6 +113,7 @@ class BoundRunner {
                                          stride(2, 1)};
         keep_.push_back(a);
       }
+      if (k != coefficient_count(instruction.operation)) throw py::value_error("a coefficient is missing");
       program.push_back(instruction);
     }
     return program;
@@ -112,9 +125,10 @@ class BoundRunner {
     if (stretch.n_recordings == kMaxRecordings) throw py::value_error("too many recordings");
     const auto first = py::cast<int64_t>(item[0]), every = py::cast<int64_t>(item[1]);
     auto positions = exactly<Real>(item[2], "positions of a recording");
+    if (every < 1) throw py::value_error("a recording looks after every so many steps, one at least");
     const int64_t end = stretch.first_step + stretch.n_steps;
     const int64_t looks = end < first ? 0 : (end - first) / every + 1;
-    if (every < 1 || positions.ndim() != 3 || positions.shape(0) < looks) {
+    if (positions.ndim() != 3 || positions.shape(0) < looks) {
       throw py::value_error("a recording has no room for its looks");
     }
     require_shape(positions, "positions of a recording", {positions.shape(0), n, dim});
@@ -130,6 +144,7 @@ class BoundRunner {
   Array<uint64_t> streams_;
   std::vector<Array<Real>> keep_;
   int64_t rows_ = 1;
+  bool busy_ = false;
   std::unique_ptr<Runner<Real>> runner_;
 };
 

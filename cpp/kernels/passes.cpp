@@ -13,10 +13,10 @@ Operation operation(char letter) {
   throw std::invalid_argument(std::string("no operation is called '") + letter + "'");
 }
 
-// A pass has one vector of normals, and what it computes from the gradient uses the one at its start.
+// A pass has one vector of normals, and what it computes from the gradient uses the one at its start. Operations on
+// positions alone have passes of their own.
 bool joins(const Pass& pass, unsigned properties) {
-  constexpr unsigned alone = kLooksAhead | kProposes | kTests;
-  return !((pass.properties | properties) & alone) && !(pass.properties & properties & kDrawsNormals) &&
+  return (pass.properties & properties & kUsesVelocities) && !(pass.properties & properties & kDrawsNormals) &&
          !((pass.properties & kMoves) && (properties & kReadsGradient));
 }
 
@@ -41,6 +41,10 @@ Parsed parse(const std::string& letters) {
     pass.end = i + 1;
     pass.properties |= properties;
     if (properties & (kDrawsNormals | kDrawsUniform)) pass.draw = draw;
+  }
+  // What it looks ahead to is the next vector of normals, which is the next step's only if a step has one.
+  if ((result.properties & kLooksAhead) && result.normals_per_step > 1) {
+    throw std::invalid_argument("an operation that looks ahead must be the only one that draws");
   }
   return result;
 }

@@ -1,6 +1,5 @@
 #include "runner.hpp"
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <new>
@@ -121,6 +120,7 @@ template <class Body>
 bool for_all(int64_t n, int threads, Workspace& workspace, std::size_t workspace_bytes, bool (*interrupted)(),
              const Body& body) {
   using Clock = std::chrono::steady_clock;
+  if (n == 0) return true;
   if (threads > n) threads = static_cast<int>(n);
 #if defined(_OPENMP)
   watch_forks();

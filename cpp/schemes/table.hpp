@@ -66,4 +66,10 @@ constexpr unsigned properties_of(Operation o) { return kOperations[static_cast<i
 
 inline constexpr int kMaxCoefficients = 3;
 
+constexpr int coefficient_count(Operation o) {
+  int n = 1;
+  for (const char* c = kOperations[static_cast<int>(o)].coefficients; *c; ++c) n += *c == ',';
+  return n;
+}
+
 }  // namespace lf

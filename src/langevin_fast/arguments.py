@@ -51,17 +51,17 @@ def begin(
     schemes: Sequence[Scheme],
     stages: Stages | None = None,
     *,
-    initial: ArrayLike | None,
-    velocities: ArrayLike | None,
-    n_particles: int | None,
-    mass: ArrayLike,
-    seed: int | None,
-    backend: str,
-    precision: str,
-    threads: int | None,
-    streams: Sequence[int] | np.ndarray | None,
-    first_step: int,
-    on_divergence: str,
+    initial: ArrayLike | None = None,
+    velocities: ArrayLike | None = None,
+    n_particles: int | None = None,
+    mass: ArrayLike = 1.0,
+    seed: int | None = None,
+    backend: str = "auto",
+    precision: str = "double",
+    threads: int | None = None,
+    streams: Sequence[int] | np.ndarray | None = None,
+    first_step: int = 0,
+    on_divergence: str = "raise",
 ) -> Beginning:
     """Check everything; see :class:`langevin_fast.Simulation` for the arguments.
 
@@ -73,6 +73,7 @@ def begin(
     for scheme in schemes:
         if not isinstance(scheme, Scheme):
             raise TypeError(f"scheme must be a scheme such as lf.BAOAB(...); got {checks.shorten(scheme)}")
+    _check_alike(potentials, schemes)
     potential, scheme = potentials[0], schemes[0]
     if scheme.metropolised and not potential.has_energy:
         raise ValueError(f"{scheme!r} needs the energy, which {potential!r} does not have")
@@ -114,8 +115,8 @@ def begin(
     check_last_step(problem, f"first_step={first_step}", first_step)
     for p, s in zip(potentials, schemes, strict=True):
         _warn_if_unstable(p, s, mass_array)
-    if precision == "single":
-        _warn_if_frozen(scheme, mass_array, positions, potential.default_start)
+        if precision == "single":
+            _warn_if_frozen(s, mass_array, positions, p.default_start)
     if not scheme.overdamped:
         v = (
             _maxwell_boltzmann(problem, scheme, mass_array)
@@ -143,18 +144,27 @@ def check_last_step(problem: Problem, what: str, step: int) -> None:
         )
 
 
+def _check_alike(potentials: Sequence[Potential], schemes: Sequence[Scheme]) -> None:
+    """See that rows of a schedule fit each other."""
+    if not len(potentials) == len(schemes) > 0:
+        raise ValueError(f"there must be as many potentials as schemes, got {len(potentials)} and {len(schemes)}")
+    for potential in potentials[1:]:
+        if not potential.is_alike(potentials[0]):
+            raise ValueError(
+                f"potentials that follow one another must be of one kind; got {potentials[0]!r} and {potential!r}"
+            )
+    for scheme in schemes[1:]:
+        if scheme.letters != schemes[0].letters or scheme.n_particles != schemes[0].n_particles:
+            raise ValueError(f"schemes that follow one another must be alike; got {schemes[0]!r} and {scheme!r}")
+
+
 def _parameters(potentials: Sequence[Potential], dtype: Any) -> np.ndarray:
     """Those of each potential, as a row."""
-    first = potentials[0]
-    for potential in potentials[1:]:
-        same = potential.kind == first.kind and potential.parameters.shape == first.parameters.shape
-        if not same or getattr(potential, "functions", None) is not getattr(first, "functions", None):
-            raise ValueError(f"potentials that follow one another must be of one kind; got {first!r} and {potential!r}")
 
     def row(potential: Potential) -> np.ndarray:
         return checks.cast(lambda: f"the parameters of {potential!r}", potential.parameters, dtype)[np.newaxis]
 
-    return row(first) if len(potentials) == 1 else np.concatenate([row(potential) for potential in potentials])
+    return row(potentials[0]) if len(potentials) == 1 else np.concatenate([row(potential) for potential in potentials])
 
 
 def _program(schemes: Sequence[Scheme], mass: np.ndarray, dtype: Any) -> Program:

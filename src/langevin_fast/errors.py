@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -128,10 +129,11 @@ class carrying:  # noqa: N801  used like a function
         trajectory, observers, step = self._computed()
         if isinstance(error, KeyboardInterrupt):
             raise Interrupted(trajectory, observers, step) from None
-        error.trajectory = trajectory  # type: ignore[attr-defined]
-        error.observers = tuple(observers)  # type: ignore[attr-defined]
-        if not isinstance(error, DivergenceError):
-            error.add_note(f"the run stopped after step {step}; .trajectory of this error holds what was computed")
+        with suppress(AttributeError):  # an exception of the user's may refuse attributes
+            error.trajectory = trajectory  # type: ignore[attr-defined]
+            error.observers = tuple(observers)  # type: ignore[attr-defined]
+            if not isinstance(error, DivergenceError):
+                error.add_note(f"the run stopped after step {step}; .trajectory of this error holds what was computed")
 
 
 def warn(message: str) -> None:

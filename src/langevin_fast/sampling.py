@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 
 from . import checks
 from .arguments import MOST_STEPS
-from .errors import Interrupted
+from .errors import Interrupted, carrying
+from .memory import check_memory
 from .observers import Frames
 from .potentials.base import Potential
 from .progress import Progress
@@ -91,17 +92,29 @@ def sample(
             streams=streams,
             on_divergence=on_divergence,
         )
-        frames = Frames(stride or n_steps + 1)
-        frames.check_memory(simulation.state, n_steps)
-        with Progress.of(progress, burn_in + n_steps) as bar:
-            if burn_in:
-                simulation.run(burn_in, progress=bar)
-            before = simulation.state
-            simulation.run(n_steps, record=[frames], progress=bar)
-    except Interrupted:
-        raise
-    except KeyboardInterrupt:  # before the first step
+    except KeyboardInterrupt:
         raise Interrupted(None) from None
-    trajectory = Trajectory.of(simulation, frames, before)
-    trajectory.warn_of_acceptance(n_steps)
-    return trajectory
+    simulation.check_steps("burn_in + n_steps", burn_in + n_steps)
+    before = simulation.state
+    frames = Frames(stride) if stride is not None and stride <= n_steps else None
+    record = [] if frames is None else [frames]
+    if frames is not None:
+        check_memory(
+            frames.n_bytes(before, n_steps),
+            f"the {n_steps // frames.every} frames of {len(before.positions)} particles",
+        )
+
+    def trajectory() -> Trajectory:
+        begun = frames is not None and frames.begun
+        return Trajectory.of(simulation, frames if begun else None, before)
+
+    bar = Progress.of(progress, burn_in + n_steps)
+    with carrying(lambda: (trajectory(), record, simulation.step)):
+        with bar as shown:
+            if burn_in:
+                simulation.run(burn_in, progress=shown)
+            before = simulation.state
+            simulation.run(n_steps, record=record, progress=shown)
+        result = trajectory()
+        result.warn_of_acceptance(n_steps)
+    return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -115,6 +116,11 @@ class Simulation:
             )
         super().__setattr__(name, value)
 
+    def __copy__(self) -> Simulation:
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__, _stepper=copy.copy(self._stepper))
+        return other
+
     def __repr__(self) -> str:
         return (
             f"<Simulation of {self.n_particles} particles at step {self.step}: {self.potential!r}, {self.scheme!r}, "
@@ -208,6 +214,10 @@ class Simulation:
 
     # --- running
 
+    def check_steps(self, name: str, n_steps: int) -> None:
+        """Raise ValueError, which names the argument, if the noise does not reach so many steps further."""
+        arguments.check_last_step(self._stepper.beginning.problem, f"{name}={n_steps}", self.step + n_steps)
+
     def run(self, n_steps: int, *, record: Sequence[Frames] = (), progress: bool | Progress | None = None) -> None:
         """Make `n_steps` steps. ``run(a); run(b)`` gives the same bits as ``run(a + b)``.
 
@@ -234,14 +244,16 @@ class Simulation:
             computed, as ``.trajectory`` (with the frames of the first of `record`) and ``.observers``.
         """
         n_steps = checks.integer("n_steps", n_steps, 0, arguments.MOST_STEPS)
-        arguments.check_last_step(self._stepper.beginning.problem, f"n_steps={n_steps}", self.step + n_steps)
+        self.check_steps("n_steps", n_steps)
         before = self.state
+        bar = Progress.of(progress, n_steps)
         recordings = begin_recording(record, before, n_steps)
 
         def computed() -> tuple[Trajectory, Sequence[Frames], int]:
             end_recording(record, self.step)
             return Trajectory.of(self, record[0] if record else None, before), record, self.step
 
-        with carrying(computed), Progress.of(progress, n_steps) as bar:
-            self._stepper.advance(n_steps, recordings, bar)
-        end_recording(record, self.step)
+        with carrying(computed):
+            with bar as shown:
+                self._stepper.advance(n_steps, recordings, shown)
+            end_recording(record, self.step)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from . import arguments, checks
 from .backends.problem import Stages
@@ -18,7 +21,8 @@ __all__ = ["StagedSimulation"]
 class StagedSimulation(Simulation):
     """One compiled run through several stages.
 
-    Stage i ends at step (i + 1) `steps_per_stage`; the last one goes on.
+    Stage i ends at step (i + 1) `steps_per_stage`; the last one goes on. ``.potential`` and ``.scheme`` are those of the
+    next step.
 
     Parameters
     ----------
@@ -40,5 +44,11 @@ class StagedSimulation(Simulation):
     def __init__(
         self, potentials: Sequence[Potential], schemes: Sequence[Scheme], steps_per_stage: int, **given: Any
     ) -> None:
-        stages = Stages(checks.integer("steps_per_stage", steps_per_stage, 1), len(schemes))
+        stages = Stages(checks.integer("steps_per_stage", steps_per_stage, 1, arguments.MOST_STEPS), len(schemes))
         self._stepper = Stepper(arguments.begin(potentials, schemes, stages, **given))
+
+    def thaw(self) -> None:
+        """Let particles that diverged, and were frozen where they last were finite, go on from there."""
+        state = self.state
+        if (state.diverged >= 0).any():
+            self._stepper.state = dataclasses.replace(state, diverged=np.full_like(state.diverged, -1))

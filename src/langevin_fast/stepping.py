@@ -48,6 +48,10 @@ class Stepper:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "runner": None, "recent": deque()}  # no results depend on these
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.beginning.mass.flags.writeable = False
+
     @property
     def row(self) -> int:
         """Of the schedule, for the next step."""
@@ -82,6 +86,8 @@ class Stepper:
             # the kernels pass on the array to which nothing was added
             news = state.diverged is not self.state.diverged
             if news and not self.beginning.freeze and (state.diverged >= 0).any():
+                if error is not None and not isinstance(error, Exception):
+                    raise error  # Ctrl-C; the divergence will be found again
                 self._raise_divergence(state.diverged, recordings)
             self._remember(self.state, state.step)
             # One assignment: a KeyboardInterrupt comes before it or after it.

@@ -47,6 +47,8 @@ class _Committed(NamedTuple):
     step: int
     x: np.ndarray
     v: np.ndarray | None
+    accepted: np.ndarray
+    diverged: np.ndarray
 
 
 class BatchRunner:
@@ -68,55 +70,59 @@ class BatchRunner:
         self.gradient: np.ndarray | None = None  # at the current positions
         self.energy: np.ndarray | None = None
         self.row = -1
+        self.busy = False
         self._use_row(0)
 
     def advance(self, state: State, n_steps: int, recordings: Sequence[Recording] = ()) -> State:
         """See :class:`langevin_fast.backends.problem.Runner`; StoppedError also for what a user's function raises."""
+        if self.busy:
+            raise RuntimeError("this simulation is running already, in another thread or around this call")
         if state is not self.stopped_at:
             self.gradient = self.energy = None
         self.stopped_at = None  # an interrupt may come just before it is set again
         self.end = state.step + n_steps
-        self.done = _Committed(state.step, state.positions, state.velocities)
-        self.accepted, self.diverged = state.accepted.copy(), state.diverged.copy()
-        self.frozen = np.flatnonzero(self.diverged >= 0)
+        self.done = _Committed(state.step, state.positions, state.velocities, state.accepted, state.diverged)
         # Steps read the arrays of the last complete one and write these; then they change places.
         self.spare_x = np.empty_like(state.positions)
         self.spare_v = None if state.velocities is None else np.empty_like(state.velocities)
         self.noise.reach(self.end)
         try:
+            self.busy = True
             self._steps(recordings)
         except BaseException as error:
             # perhaps between the steps, and then nothing is known of the state there
             self.gradient = self.energy = None
             raise StoppedError(self._state(), error) from None
+        finally:
+            self.busy = False
         self._own()
         result = self._state()
         self.stopped_at = result
         return result
 
     def _state(self) -> State:
-        step, x, v = self.done
+        step, x, v, accepted, diverged = self.done
         # The arrays go out for good: those that are still to be written belong to this runner alone.
-        return State(step, x.copy(), None if v is None else v.copy(), self.accepted.copy(), self.diverged.copy())
+        return State(step, x.copy(), None if v is None else v.copy(), accepted, diverged)
 
     def _steps(self, recordings: Sequence[Recording]) -> None:
         first_x, first_v = self.done.x, self.done.v
         stages = self.problem.stages
         rows = None if stages is None else stages.rows(self.done.step, self.end - self.done.step).tolist()
         while self.done.step < self.end:
-            _, x, v = self.done
+            x, v = self.done.x, self.done.v
             step = self.done.step + 1
             if rows is not None:
                 self._use_row(rows[step - 1 - (self.end - len(rows))])
-            new_x, new_v = self._step(self.done)
-            self._keep_finite(step, new_x, new_v)
+            new_x, new_v, accepted = self._step(self.done)
+            diverged = self._keep_finite(step, new_x, new_v)
             for recording in recordings:
                 looks = recording.until(step)
                 if looks > recording.until(step - 1):
                     recording.positions[looks - 1] = new_x
                     if recording.velocities is not None:
                         recording.velocities[looks - 1] = new_v
-            self.done = _Committed(step, new_x, new_v)
+            self.done = _Committed(step, new_x, new_v, accepted, diverged)
             # What the caller's state holds is never written to.
             self.spare_x = np.empty_like(x) if x is first_x else x if new_x is not x else self.spare_x
             if v is not None:
@@ -125,7 +131,8 @@ class BatchRunner:
     def _use_row(self, row: int) -> None:
         if self.row == row:
             return
-        self.row = row
+        self.row = -1  # until everything below is that of the new one
+        self.gradient = self.energy = None
         shape = len(self.problem.streams), self.problem.dim
 
         def of_row(coefficient: np.ndarray) -> np.ndarray:
@@ -136,15 +143,17 @@ class BatchRunner:
         potential = self.problem.potentials[row if len(self.problem.potentials) > 1 else 0]
         assert isinstance(potential, Batch)
         self.potential = potential
-        self.gradient = self.energy = None
+        self.row = row
 
-    def _step(self, now: _Committed) -> tuple[np.ndarray, np.ndarray | None]:
-        _, x, v = now
+    def _step(self, now: _Committed) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+        """Positions, velocities and counts of accepted proposals after one more step."""
+        x, v, accepted = now.x, now.v, now.accepted
         old: Any = None  # positions, gradient and energy before a proposal
         for p in self.passes:
             self._need(x, p)
             if p.tests:
-                self._test(p, now.step, x, *old)
+                accepted = accepted.copy()
+                self._test(p, now.step, x, accepted, *old)
                 continue
             row = now.step * self.sets + p.draw
             xi = ahead = None
@@ -159,7 +168,7 @@ class BatchRunner:
                 x, self.gradient, self.energy = self.spare_x, None, None
             if v is not None:
                 v = self.spare_v
-        return x, v
+        return x, v, accepted
 
     def _need(self, x: np.ndarray, p: _Pass) -> None:
         """Gradient and energy at x, as far as they are read and not known."""
@@ -177,7 +186,14 @@ class BatchRunner:
         self.energy = None if self.energy is None else self.energy.copy()
 
     def _test(
-        self, p: _Pass, step: int, x: np.ndarray, old_x: np.ndarray, old_g: np.ndarray, old_energy: np.ndarray
+        self,
+        p: _Pass,
+        step: int,
+        x: np.ndarray,
+        accepted: np.ndarray,
+        old_x: np.ndarray,
+        old_g: np.ndarray,
+        old_energy: np.ndarray,
     ) -> None:
         """Decide between the old state and the proposal x of each particle; x becomes the one that stays."""
         assert self.gradient is not None and self.energy is not None
@@ -190,29 +206,31 @@ class BatchRunner:
             x=x,
             g=old_g,
             energy=old_energy,
-            accepted=self.accepted,
+            accepted=accepted,
         )
         self.gradient, self.energy = old_g, old_energy
 
-    def _keep_finite(self, step: int, x: np.ndarray, v: np.ndarray | None) -> None:
-        """Particles that are not finite stay where they were before; the others go on."""
-        if len(self.frozen):
-            self._restore(x, v)
+    def _keep_finite(self, step: int, x: np.ndarray, v: np.ndarray | None) -> np.ndarray:
+        """Particles that are not finite stay where they were before; since which step each one does."""
+        diverged = self.done.diverged
+        frozen = np.flatnonzero(diverged >= 0)
+        if len(frozen):
+            self._restore(frozen, x, v)
         if _core.all_finite(x) and (v is None or _core.all_finite(v)):
-            return
+            return diverged
         bad = ~np.isfinite(x).all(axis=1)
         if v is not None:
             bad |= ~np.isfinite(v).all(axis=1)
-        self.diverged[bad] = step
-        self.frozen = np.flatnonzero(self.diverged >= 0)
-        self._restore(x, v)
+        diverged = np.where(bad, step, diverged)
+        self._restore(np.flatnonzero(bad), x, v)
+        return diverged
 
-    def _restore(self, x: np.ndarray, v: np.ndarray | None) -> None:
+    def _restore(self, frozen: np.ndarray, x: np.ndarray, v: np.ndarray | None) -> None:
         # the gradient of a frozen particle does not matter: what it leads to is undone
         if x is not self.done.x:
-            x[self.frozen] = self.done.x[self.frozen]
+            x[frozen] = self.done.x[frozen]
         if v is not None and v is not self.done.v:
-            v[self.frozen] = self.done.v[self.frozen]  # type: ignore[index]
+            v[frozen] = self.done.v[frozen]  # type: ignore[index]
 
 
 class _Noise:
@@ -237,16 +255,20 @@ class _Noise:
     def rows(self, number: int, *, ahead: bool) -> tuple[np.ndarray, np.ndarray | None]:
         """Row `number`, and the next one where that is wanted too; valid until the next call."""
         if not (self.first <= number and number + ahead < self.last):
-            self.first = number - number % 4
-            self.last = min(self.first + self.chunk, self.limit) + ahead
-            self._draw(self.memory[: self.last - self.first], self.first * self.memory.shape[2])
+            first = number - number % 4
+            last = min(first + self.chunk, self.limit) + ahead
+            self.last = 0  # an interrupt may come before the numbers do
+            self._draw(self.memory[: last - first], first * self.memory.shape[2])
+            self.first = first
+            self.last = last
         i = number - self.first
         return self.memory[i], self.memory[i + 1] if ahead else None
 
     def uniforms(self, number: int) -> np.ndarray:
         if not self.uniform_first <= number < self.uniform_first + 4:
-            self.uniform_first = number - number % 4
-            self._draw(self.uniform_memory, self.uniform_first, uniform=True)
+            first, self.uniform_first = number - number % 4, -4
+            self._draw(self.uniform_memory, first, uniform=True)
+            self.uniform_first = first
         row: np.ndarray = self.uniform_memory[number - self.uniform_first, :, 0]
         return row
 

@@ -58,6 +58,13 @@ class Problem:
     seed: int
     streams: np.ndarray
 
+    def __post_init__(self) -> None:
+        self.streams.flags.writeable = self.parameters.flags.writeable = False
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__post_init__()  # unpickled and copied arrays could be written to
+
     @property
     def potential(self) -> Potential:
         """The first, which stands for all."""
@@ -114,7 +121,7 @@ class State:
 
 
 class Recording(NamedTuple):
-    """Arrays that take the states after steps first, first + every, ...: which these are is decided here alone.
+    """Arrays that take the states after steps first, first + every, ... (and Looks in cpp/kernels decides so too).
 
     Attributes
     ----------

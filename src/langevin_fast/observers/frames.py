@@ -61,6 +61,11 @@ class Frames:
         return self._start
 
     @property
+    def begun(self) -> bool:
+        """Whether a run has begun that is recorded here."""
+        return self._recording is not None
+
+    @property
     def steps(self) -> np.ndarray:
         """The step number of each frame, (n_frames,)."""
         recording = self._of_a_run()
@@ -77,19 +82,21 @@ class Frames:
         velocities = self._of_a_run().velocities
         return None if velocities is None else velocities[: self._n]
 
-    def begin(self, state: State, n_steps: int) -> Recording:
-        """The arrays for a run of `n_steps` steps from a state.
-
-        Raises
-        ------
-        ValueError
-            If there are frames already.
-        MemoryError
-            If they would not fit into memory.
-        """
+    def check_unused(self) -> None:
+        """Raise ValueError if there are frames already."""
         if self._recording is not None:
             raise ValueError(f"record: {self!r} holds the frames of a run already; make a new one for this run")
-        shape = (self.check_memory(state, n_steps), *state.positions.shape)
+
+    def n_bytes(self, state: State, n_steps: int) -> int:
+        """How much memory the frames of a run of `n_steps` steps from a state take."""
+        return self._n_frames(n_steps) * state.positions.nbytes * (1 if state.velocities is None else 2)
+
+    def _n_frames(self, n_steps: int) -> int:
+        return max(n_steps - self._start, 0) // self._every
+
+    def begin(self, state: State, n_steps: int) -> Recording:
+        """The arrays for a run of `n_steps` steps from a state."""
+        shape = (self._n_frames(n_steps), *state.positions.shape)
         self._recording = Recording(
             state.step + self._start + self._every,
             self._every,
@@ -97,14 +104,6 @@ class Frames:
             None if state.velocities is None else np.empty(shape, state.positions.dtype),
         )
         return self._recording
-
-    def check_memory(self, state: State, n_steps: int) -> int:
-        """The number of frames of such a run; MemoryError if they would not fit into memory."""
-        n_frames = max(n_steps - self._start, 0) // self._every
-        arrays = 1 if state.velocities is None else 2
-        n_bytes = n_frames * state.positions.nbytes * arrays
-        check_memory(n_bytes, f"the {n_frames} frames of {len(state.positions)} particles")
-        return n_frames
 
     def end(self, step: int) -> None:
         """The run stands at this step: later frames do not count."""
@@ -133,6 +132,12 @@ def begin_recording(record: Sequence[Frames], state: State, n_steps: int) -> lis
         raise TypeError(f"record must be a sequence of lf.observers.Frames; got {checks.shorten(record)}")
     if len(record) > most:
         raise ValueError(f"record holds {len(record)} observers; at most {most} are allowed")
+    if len(set(map(id, record))) < len(record):
+        raise ValueError("record holds the same observer twice")
+    for frames in record:
+        frames.check_unused()
+    n_bytes = sum(frames.n_bytes(state, n_steps) for frames in record)
+    check_memory(n_bytes, f"the frames of {len(state.positions)} particles")
     return [frames.begin(state, n_steps) for frames in record]
 
 

@@ -63,6 +63,15 @@ class Potential:
         """The largest second derivative of U in any direction, where it is the same everywhere; else None."""
         return None
 
+    def is_alike(self, other: Potential) -> bool:
+        """Whether it is the same but for the values of numbers: compiled code then serves both."""
+        return (
+            type(self) is type(other)
+            and self.dim == other.dim
+            and self.parameters.shape == other.parameters.shape
+            and all(_alike(getattr(self, name), getattr(other, name)) for name in self._arguments)
+        )
+
     def energy(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
         """Return U(x), in single precision for a float32 array and in double precision for everything else.
 
@@ -175,3 +184,10 @@ def beyond_range(kind: str, arguments: dict[str, Any]) -> ValueError:
     """The error for numbers that cannot be computed with."""
     shown = ", ".join(f"{name}={checks.shorten(value)}" for name, value in arguments.items())
     return ValueError(f"{kind}({shown}): its coefficients exceed the range of double precision")
+
+
+def _alike(a: Any, b: Any) -> bool:
+    """Of two arguments: numbers may differ, shapes and everything else may not."""
+    if isinstance(a, (float, np.ndarray)) and isinstance(b, (float, np.ndarray)):
+        return np.shape(a) == np.shape(b)
+    return bool(a == b)

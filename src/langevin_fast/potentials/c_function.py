@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy.typing as npt
 
 from .. import checks
-from .base import dimension, start_or_origin
+from .base import Potential, dimension, start_or_origin
 from .compiled import CompiledPotential
 
 
@@ -65,6 +65,10 @@ class CFunction(CompiledPotential):
     def addresses(self, dtype: Any) -> dict[str, int]:
         """See :meth:`CompiledPotential.addresses`."""
         return self._addresses
+
+    def is_alike(self, other: Potential) -> bool:
+        """See :meth:`Potential.is_alike`."""
+        return isinstance(other, CFunction) and super().is_alike(other) and self._addresses == other._addresses
 
     def __reduce__(self) -> Any:
         raise TypeError(f"{self!r} cannot be pickled or copied: an address means nothing in another process")

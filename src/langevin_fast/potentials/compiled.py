@@ -57,6 +57,11 @@ class CompiledPotential(Potential):
         """Addresses of the functions that the C++ code is to call, for potentials that are compiled elsewhere."""
         return {}
 
+    def is_alike(self, other: Potential) -> bool:
+        """See :meth:`Potential.is_alike`."""
+        functions = getattr(self, "functions", None), getattr(other, "functions", None)
+        return super().is_alike(other) and functions[0] is functions[1]
+
     def _energies(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
         from .. import _core
 

@@ -47,7 +47,11 @@ class Scheme:
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Scheme:
         """See that arguments have the names that this package uses."""
+        if not kwargs:
+            return super().__new__(cls)
         known = [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
+        if any(p.kind is p.VAR_KEYWORD for p in inspect.signature(cls.__init__).parameters.values()):
+            return super().__new__(cls)
         for name in sorted(set(kwargs) - set(known)):
             hint = _HINTS.get(name)
             if name in ("friction", "gamma") and "friction" not in known:
@@ -66,6 +70,17 @@ class Scheme:
                 "both must have one per particle"
             )
         self._n_particles = sizes.pop() if sizes else None
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in self.__dict__ or hasattr(type(self), name):
+            raise AttributeError(f"{type(self).__name__} cannot be changed (setting {name!r}): make a new one")
+        super().__setattr__(name, value)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for value in state.values():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+        self.__dict__.update(state)
 
     @property
     def step_size(self) -> float | np.ndarray:

@@ -143,11 +143,13 @@ def annealed_langevin(
         first_step=0,
         on_divergence=on_divergence,
     )
-    simulation.run(n_steps * len(levels))
+    for _ in levels:
+        simulation.run(n_steps)
+        simulation.thaw()
     x = simulation.positions
     if denoise:
         with carrying(lambda: (Trajectory.of(simulation, None, simulation.state), (), simulation.step)):
-            x = x - levels[-1] ** 2 * potentials[-1].gradient(x)
+            x = x - float(levels[-1]) ** 2 * potentials[-1].gradient(x)
     return Annealed(np.array(x), levels, step_sizes, simulation.seed)
 
 
