@@ -296,8 +296,8 @@ class Tree:
             "Python_EXECUTABLE": sys.executable,
             "pybind11_DIR": found,
             "LANGEVIN_FAST_LEVELS": "baseline",
-            "CMAKE_BUILD_TYPE": "None",
-            "CMAKE_CXX_FLAGS": "-O0",
+            "CMAKE_BUILD_TYPE": "Debug",  # for others pybind11 asks for optimisation while linking
+            "CMAKE_CXX_FLAGS_DEBUG": "-O0",
             "CMAKE_LIBRARY_OUTPUT_DIRECTORY": str(package),
         }
         given = [f"-D{name}={value}" for name, value in settings.items()]
