@@ -60,3 +60,14 @@ def test_threads(compare, threads):
     case = Case(lf.potentials.DoubleWell(), 0.01, n_particles=100_000)
     group = "threads (ULA, 1-D double well, 100000 particles; NumPy has one)"
     compare(workloads.ours(case, threads=threads), workloads.theirs(case), 100_000, group)
+
+
+def test_a_single_step_of_a_hundred_particles(benchmark):
+    """What a call costs: the steps themselves take a fraction of a microsecond."""
+    simulation = lf.Simulation(lf.potentials.DoubleWell(), lf.ULA(0.01), n_particles=100, seed=1)
+    benchmark(simulation.run, 1)
+
+
+def test_a_short_run_from_nothing(benchmark):
+    potential, scheme = lf.potentials.DoubleWell(), lf.ULA(0.01)
+    benchmark(lf.sample, potential, scheme, n_particles=100, n_steps=100, seed=1)

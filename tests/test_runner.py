@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import ctypes
 import pickle
 import textwrap
+import threading
 
 import cases
 import numpy as np
@@ -458,3 +460,151 @@ def test_names_of_other_packages_get_a_hint(make, message):
 def test_masses_of_particles_get_a_hint():
     with pytest.raises(ValueError, match=r"for 3 particles of different masses add an axis: mass\[:, np.newaxis\]"):
         lf.Simulation(WELL, BAOAB, n_particles=3, mass=[1.0, 2.0, 3.0])
+
+
+# ---- what a review found --------------------------------------------------------------------------------------------
+
+
+def test_a_simulation_runs_in_one_thread_at_a_time():
+    sim = lf.Simulation(lf.potentials.Harmonic(np.ones(50)), BAOAB, n_particles=3000, seed=1)
+    sim.run(1)
+    refused = []
+
+    def go():
+        for _ in range(10):
+            try:
+                sim.run(20)
+            except RuntimeError as error:
+                refused.append(str(error))
+
+    threads = [threading.Thread(target=go) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all("is running already" in text for text in refused)
+    assert np.isfinite(sim.positions).all()
+
+
+def test_a_gradient_that_runs_its_own_simulation_is_refused():
+    def gradient(x):
+        if sim is not None:
+            sim.run(1)
+        return x
+
+    sim = None
+    made = lf.Simulation(lf.potentials.Batch(gradient=gradient, dim=1), ULA, seed=1)
+    sim = made
+    with pytest.raises(RuntimeError, match="is running already"):
+        made.run(3)
+
+
+@pytest.mark.parametrize("where", ["rows", "uniforms", "_draw", "_test", "_keep_finite"])
+@pytest.mark.parametrize("scheme", [MALA, BAOAB], ids=["MALA", "BAOAB"])
+def test_interrupts_anywhere_in_the_coupled_loop(monkeypatch, scheme, where):
+    """Nothing is counted twice, and no number is taken for drawn that was not."""
+    from langevin_fast.backends import batch
+
+    owner = batch._Noise if where in ("rows", "uniforms", "_draw") else batch.BatchRunner
+    right, calls = getattr(owner, where), []
+
+    def interrupted(self, *arguments, **named):
+        calls.append(where)
+        if len(calls) == 7:
+            raise KeyboardInterrupt
+        result = right(self, *arguments, **named)
+        if len(calls) == 12:
+            raise KeyboardInterrupt
+        return result
+
+    potential = lf.potentials.Batch(
+        gradient=lambda x: x, energy=lambda x: 0.5 * (x * x).sum(axis=1), dim=2, start=[1.0, 0.5]
+    )
+    whole = lf.Simulation(potential, scheme, n_particles=4, seed=3)
+    whole.run(30)
+    monkeypatch.setattr(owner, where, interrupted)
+    sim = lf.Simulation(potential, scheme, n_particles=4, seed=3)
+    while sim.step < 30:
+        with contextlib.suppress(KeyboardInterrupt):
+            sim.run(30 - sim.step)
+    np.testing.assert_array_equal(sim.positions, whole.positions)
+    np.testing.assert_array_equal(sim.state.accepted, whole.state.accepted)
+
+
+def test_frozen_particles_go_on_at_the_next_level():
+    steep, flat = lf.potentials.Harmonic([1e3]), lf.potentials.Harmonic([1.0])
+    with pytest.warns(UserWarning, match="is unstable"):
+        result = lf.score.annealed_langevin(
+            [steep, flat], [10.0, 1.0], step_size=0.05, n_steps=300, initial=np.ones((3, 1)), seed=1,
+            on_divergence="freeze",
+        )  # fmt: skip
+    assert np.abs(result.positions).max() < 1e302  # 0.95^300 = 2e-7 of where they were frozen
+
+
+def test_a_run_that_is_refused_claims_no_frames():
+    sim = lf.Simulation(WELL, ULA, n_particles=2, seed=1)
+    used, fresh = lf.observers.Frames(), lf.observers.Frames()
+    sim.run(1, record=[used])
+    for record, match in (([fresh, used], "holds the frames"), ([fresh, fresh], "same observer twice")):
+        with pytest.raises(ValueError, match=match):
+            sim.run(2, record=record)
+    with pytest.raises(TypeError, match="progress"):
+        sim.run(2, record=[fresh], progress="x")
+    sim.run(2, record=[fresh])
+    assert len(fresh.positions) == 2
+
+
+@pytest.mark.parametrize(
+    ("potentials", "schemes", "match"),
+    [
+        ([WELL, WELL], [ULA, lf.TamedULA(0.1)], "schemes that follow one another must be alike"),
+        ([], [], "as many potentials as schemes, got 0 and 0"),
+        ([WELL], [ULA, ULA], "got 1 and 2"),
+        ([lf.potentials.Free(2), lf.potentials.Free(3)], [ULA, ULA], "must be of one kind"),
+    ],
+)
+def test_stages_that_do_not_fit(potentials, schemes, match):
+    with pytest.raises(ValueError, match=match):
+        StagedSimulation(potentials, schemes, 5)
+
+
+def test_copies_share_nothing():
+    sim = lf.Simulation(WELL, lf.ULA([0.1, 0.2]), n_particles=2, seed=1)
+    for other in (copy.deepcopy(sim), pickle.loads(pickle.dumps(sim))):
+        for array in (other.streams, other.mass, other.scheme.step_size):
+            assert not array.flags.writeable
+    shallow = copy.copy(sim)
+    sim.run(5)
+    assert shallow.step == 0
+    shallow.run(5)
+    np.testing.assert_array_equal(shallow.positions, sim.positions)
+
+
+def test_schemes_cannot_be_changed():
+    for scheme in (lf.BAOAB(0.1, friction=1.0), lf.ULA(0.1)):
+        for name in ("letters", "step_size", "kT"):
+            with pytest.raises(AttributeError):
+                setattr(scheme, name, "PM")
+
+
+def test_schemes_of_subclasses_take_what_they_like():
+    class Mine(lf.ULA):
+        def __init__(self, **named):
+            super().__init__(**named)
+
+    assert Mine(step_size=0.25).step_size == 0.25
+
+
+def test_exceptions_that_refuse_attributes_arrive():
+    class SlottedError(Exception):
+        def __setattr__(self, name, value):
+            raise AttributeError(name)
+
+    with pytest.raises(SlottedError):
+        lf.Simulation(stopping(SlottedError(), 3), ULA, seed=1).run(10)
+
+
+def test_warnings_as_errors_carry_the_run():
+    with pytest.raises(UserWarning, match="none of") as caught:
+        lf.sample(WELL, lf.MALA(1e6), n_particles=20, n_steps=20, seed=1)
+    assert len(caught.value.trajectory.positions) == 20

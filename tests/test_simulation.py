@@ -296,7 +296,7 @@ def test_frames_count_with_their_velocities_and_precision(monkeypatch):
     lf.sample(WELL, ULA, n_particles=3, n_steps=10, stride=2)
     lf.sample(WELL, BAOAB, n_particles=3, n_steps=10, stride=2)
     lf.sample(WELL, ULA, n_particles=3, n_steps=10, stride=2, precision="single")
-    assert asked[::2] == [5 * 3 * 2 * 8, 2 * 5 * 3 * 2 * 8, 5 * 3 * 2 * 4]
+    assert asked == [5 * 3 * 2 * 8, 2 * 5 * 3 * 2 * 8, 5 * 3 * 2 * 4]
 
 
 @pytest.mark.parametrize(

@@ -205,9 +205,12 @@ class Block {
     int64_t step = stretch_->first_step;
     looks_.begin(*stretch_);
     while (step < end) {
-      const int64_t stop = looks_.next() < end ? looks_.next() : end;
+      int64_t stop = looks_.next() < end ? looks_.next() : end;
+      if (stretch_->rows) {
+        turn_to_row(f, row_of(*stretch_, step));
+        stop = end_of_row(*stretch_, step, stop);
+      }
       for (; step < stop; ++step) {
-        if (stretch_->rows) turn_to_row(f, stretch_->rows[step - stretch_->first_step]);
         do_step(f, static_cast<uint64_t>(step));
         if (checked) {
           settle(f);
@@ -219,7 +222,7 @@ class Block {
     }
   }
 
-  // Inlined, as everything that is given the fields: their pointers would live in memory otherwise.
+  // Inlined, as everything that is given the fields: what they point to would live in memory otherwise.
   template <class F>
   LF_INLINE void turn_to_row(F& f, int32_t row) {
     if (row == row_) return;

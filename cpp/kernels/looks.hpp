@@ -6,6 +6,18 @@
 
 namespace lf::LF_ISA {
 
+// The row of the schedule that a step uses, and up to which step it stays so.
+template <class Real>
+int32_t row_of(const Stretch<Real>& stretch, int64_t step) {
+  return stretch.rows[step - stretch.first_step];
+}
+template <class Real>
+int64_t end_of_row(const Stretch<Real>& stretch, int64_t step, int64_t stop) {
+  int64_t end = step + 1;
+  while (end < stop && row_of(stretch, end) == row_of(stretch, step)) ++end;
+  return end;
+}
+
 template <class Real>
 class Looks {
  public:

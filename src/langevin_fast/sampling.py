@@ -94,7 +94,6 @@ def sample(
         )
     except KeyboardInterrupt:
         raise Interrupted(None) from None
-    simulation.check_steps("burn_in + n_steps", burn_in + n_steps)
     before = simulation.state
     frames = Frames(stride) if stride is not None and stride <= n_steps else None
     record = [] if frames is None else [frames]

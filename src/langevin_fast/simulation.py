@@ -116,18 +116,14 @@ class Simulation:
             )
         super().__setattr__(name, value)
 
-    def __copy__(self) -> Simulation:
-        other = type(self).__new__(type(self))
-        other.__dict__.update(self.__dict__, _stepper=copy.copy(self._stepper))
-        return other
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_stepper": copy.copy(self._stepper)}
 
     def __repr__(self) -> str:
         return (
             f"<Simulation of {self.n_particles} particles at step {self.step}: {self.potential!r}, {self.scheme!r}, "
             f"seed={self.seed}, backend={self.backend!r}, precision={self.precision!r}>"
         )
-
-    # --- what it shows
 
     @property
     def potential(self) -> Potential:
@@ -212,12 +208,6 @@ class Simulation:
         """For each particle the step after which it was first not finite, or -1; (n_particles,)."""
         return self.state.diverged
 
-    # --- running
-
-    def check_steps(self, name: str, n_steps: int) -> None:
-        """Raise ValueError, which names the argument, if the noise does not reach so many steps further."""
-        arguments.check_last_step(self._stepper.beginning.problem, f"{name}={n_steps}", self.step + n_steps)
-
     def run(self, n_steps: int, *, record: Sequence[Frames] = (), progress: bool | Progress | None = None) -> None:
         """Make `n_steps` steps. ``run(a); run(b)`` gives the same bits as ``run(a + b)``.
 
@@ -244,7 +234,7 @@ class Simulation:
             computed, as ``.trajectory`` (with the frames of the first of `record`) and ``.observers``.
         """
         n_steps = checks.integer("n_steps", n_steps, 0, arguments.MOST_STEPS)
-        self.check_steps("n_steps", n_steps)
+        self._stepper.check_steps("n_steps", n_steps)
         before = self.state
         bar = Progress.of(progress, n_steps)
         recordings = begin_recording(record, before, n_steps)

@@ -21,8 +21,8 @@ __all__ = ["StagedSimulation"]
 class StagedSimulation(Simulation):
     """One compiled run through several stages.
 
-    Stage i ends at step (i + 1) `steps_per_stage`; the last one goes on. ``.potential`` and ``.scheme`` are those of the
-    next step.
+    Stage i ends at step (i + 1) `steps_per_stage`; the last one goes on. ``.potential`` and ``.scheme`` are those of
+    the next step.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import backends
-from .arguments import Beginning
+from .arguments import Beginning, check_last_step
 from .backends.problem import Recording, Runner, State, StoppedError
 from .errors import DivergenceError
 from .potentials.base import Potential
@@ -75,6 +75,10 @@ class Stepper:
             return np.multiply.outer(steps, b.schemes[0].step_size)
         counts = b.problem.stages.steps_of(np.asarray(steps))
         return sum(np.multiply.outer(counts[..., i], scheme.step_size) for i, scheme in enumerate(b.schemes))
+
+    def check_steps(self, name: str, n_steps: int) -> None:
+        """Raise ValueError, which names the argument, if the noise does not reach so many steps further."""
+        check_last_step(self.beginning.problem, f"{name}={n_steps}", self.state.step + n_steps)
 
     def advance(self, n_steps: int, recordings: list[Recording], bar: Progress) -> None:
         """Make `n_steps` steps; the state is always that of a complete one."""
