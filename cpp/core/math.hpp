@@ -1,9 +1,9 @@
 // Elementary functions: branch-free, the same operations in the same order for every type T and instruction set.
 //
 // No fused multiply-add, no library call: each line is a fixed sequence of IEEE operations, so that a pack, a single
-// number and the Python twin (langevin_fast/elementary.py) agree to the bit. Coefficients come from tools/minimax.py. Error
-// bounds (tests/test_math.py measures them against mpmath): log, exp, sin and cos within 2 ulp, expm1 within 3 ulp, in
-// both precisions. Rounding to whole numbers is exact.
+// number and the Python twin (langevin_fast/elementary.py) agree to the bit. Coefficients come from tools/minimax.py.
+// Error bounds (tests/test_math.py measures them against mpmath): log, exp, sin and cos within 2 ulp, expm1 within 3
+// ulp, in both precisions. Rounding to whole numbers is exact.
 #pragma once
 
 #include "simd.hpp"
