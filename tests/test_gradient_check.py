@@ -354,3 +354,21 @@ def test_lists_and_copies_of_components(gradient, in_vectors):
     (compiled,) = potential._code["float64"]
     assert (compiled.why_scalar is None) == in_vectors
     assert in_vectors or re.search("lists or new arrays", compiled.why_scalar)
+
+
+@pytest.mark.parametrize("which", ["gradient", "energy"])
+def test_functions_that_move_the_particles(which):
+    """In a run x holds the positions: a function that assigns to it would move them."""
+
+    def energy(x):
+        if which == "energy":
+            x[0] -= 1.0
+        return 0.5 * x[0] ** 2
+
+    def gradient(x, out):
+        if which == "gradient":
+            x[0] -= 1.0
+        out[0] = x[0]
+
+    with pytest.raises(TypeError, match=f"{which} assigns to x, which holds the positions"):
+        lf.potentials.Custom(energy=energy, gradient=gradient, dim=1)

@@ -449,6 +449,8 @@ def test_step_sizes_that_look_like_one_per_component():
         (lambda: lf.BAOAB(0.1, gamma=1.0), "BAOAB has no argument 'gamma'; did you mean friction"),
         (lambda: lf.BAOAB(0.1, friction=1.0, temperature=2.0), "did you mean kT"),
         (lambda: lf.ULA(0.1, beta=2.0), r"did you mean kT = 1/beta"),
+        (lambda: lf.BAOAB(0.1, tau=2.0), "did you mean friction = 1/tau"),
+        (lambda: lf.ULA(0.1, gamma=2.0), "did you mean drag"),
         (lambda: lf.ULA(0.1, foo=2.0), "ULA has no argument 'foo'; it takes step_size, kT, drag"),
     ],
 )
@@ -538,6 +540,7 @@ def test_frozen_particles_go_on_at_the_next_level():
             [steep, flat], [10.0, 1.0], step_size=0.05, n_steps=300, initial=np.ones((3, 1)), seed=1,
             on_divergence="freeze",
         )  # fmt: skip
+    assert (result.diverged > 0).all() and (result.diverged <= 300).all()
     assert np.abs(result.positions).max() < 1e302  # 0.95^300 = 2e-7 of where they were frozen
 
 

@@ -254,11 +254,11 @@ class _Evaluation:
     def _call(self, which: str, x: FloatArray, *out: FloatArray) -> Any:
         """What a function returns, or this object if it raised as one does outside of its domain."""
         function = getattr(self.potential.functions, which)
+        point = x.copy().view(self.array)
+        point.flags.writeable = False  # in a run these are the positions of the particles
         try:
             with np.errstate(all="ignore"):
-                return function(
-                    x.copy().view(self.array), *(a.view(self.array) for a in out), self.potential.parameters
-                )
+                return function(point, *(a.view(self.array) for a in out), self.potential.parameters)
         except _WholeArrayError:
             from ..jit import groups
 
@@ -270,5 +270,9 @@ class _Evaluation:
         except _MISTAKES as error:
             raise TypeError(f"{which} raises {type(error).__name__}: {error}") from error
         except Exception as error:
+            if isinstance(error, ValueError) and "read-only" in str(error):
+                raise TypeError(
+                    f"{which} assigns to x, which holds the positions of the particles: give the new value another name"
+                ) from error
             self.reason = f"{which} raises {type(error).__name__}: {error}"
             return self

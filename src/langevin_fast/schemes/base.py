@@ -13,11 +13,12 @@ from .operations import Program, parse
 
 # What other packages call the arguments of a scheme.
 _HINTS = {
-    **dict.fromkeys(("dt", "h", "eps", "epsilon", "timestep", "time_step", "stepsize", "tau"), "step_size"),
-    **dict.fromkeys(("temperature", "T", "temp", "kt", "kbT", "kB_T"), "kT, the temperature in energy units"),
+    **dict.fromkeys(("dt", "h", "eps", "epsilon", "eta", "lr", "timestep", "time_step", "stepsize"), "step_size"),
+    **dict.fromkeys(("temperature", "T", "temp", "kt", "kbT", "kBT", "kB_T"), "kT, the temperature in energy units"),
     **dict.fromkeys(("beta", "inverse_temperature"), "kT = 1/beta"),
-    **dict.fromkeys(("gamma", "friction_coefficient", "collision_rate"), "friction (gamma, a rate)"),
+    **dict.fromkeys(("gamma", "zeta", "friction_coefficient", "collision_rate"), "friction (gamma, a rate)"),
 }
+_HINTS |= dict.fromkeys(("tau", "damp", "tau_t"), "friction = 1/tau, a rate")
 _DRAG = "drag (lambda = m gamma, in mass/time)"
 
 
@@ -54,7 +55,7 @@ class Scheme:
             return super().__new__(cls)
         for name in sorted(set(kwargs) - set(known)):
             hint = _HINTS.get(name)
-            if name in ("friction", "gamma") and "friction" not in known:
+            if (name == "friction" or (hint or "").startswith("friction")) and "friction" not in known:
                 hint = _DRAG
             meant = f"did you mean {hint}?" if hint else f"it takes {', '.join(known)}"
             raise TypeError(f"{cls.__name__} has no argument {name!r}; {meant}")
@@ -72,7 +73,7 @@ class Scheme:
         self._n_particles = sizes.pop() if sizes else None
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name in self.__dict__ or hasattr(type(self), name):
+        if name in self.__dict__ or hasattr(type(self), name) or name in _HINTS:
             raise AttributeError(f"{type(self).__name__} cannot be changed (setting {name!r}): make a new one")
         super().__setattr__(name, value)
 

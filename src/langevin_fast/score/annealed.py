@@ -31,12 +31,19 @@ class Annealed:
         The noise levels and the step size h_i of each.
     seed : int
         Of the run.
+    diverged : ndarray of shape (n_particles,)
+        The step after which a particle was first not finite, or -1 (only with ``on_divergence="freeze"``).
     """
 
     positions: np.ndarray
     sigmas: np.ndarray
     step_sizes: np.ndarray
     seed: int
+    diverged: np.ndarray
+
+    def __repr__(self) -> str:
+        n, dim = self.positions.shape
+        return f"<Annealed: {n} particles in {dim} dimensions, {len(self.sigmas)} levels, seed={self.seed}>"
 
 
 def geometric_levels(first: float, last: float, n: int) -> np.ndarray:
@@ -143,14 +150,16 @@ def annealed_langevin(
         first_step=0,
         on_divergence=on_divergence,
     )
+    diverged = simulation.diverged
     for _ in levels:
         simulation.run(n_steps)
+        diverged = np.where(diverged < 0, simulation.diverged, diverged)
         simulation.thaw()
     x = simulation.positions
     if denoise:
         with carrying(lambda: (Trajectory.of(simulation, None, simulation.state), (), simulation.step)):
             x = x - float(levels[-1]) ** 2 * potentials[-1].gradient(x)
-    return Annealed(np.array(x), levels, step_sizes, simulation.seed)
+    return Annealed(np.array(x), levels, step_sizes, simulation.seed, diverged)
 
 
 def _potentials(score: Any, levels: np.ndarray, dim: int) -> list[Potential]:
