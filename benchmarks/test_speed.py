@@ -71,3 +71,16 @@ def test_a_single_step_of_a_hundred_particles(benchmark):
 def test_a_short_run_from_nothing(benchmark):
     potential, scheme = lf.potentials.DoubleWell(), lf.ULA(0.01)
     benchmark(lf.sample, potential, scheme, n_particles=100, n_steps=100, seed=1)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("tabulated", [False, True], ids=["formula", "table"])
+def test_a_tabulated_double_well(benchmark, precision, tabulated):
+    """ULA of 10,000 particles for 100 steps, in a double well and in a spline through it."""
+    potential, nodes = lf.potentials.DoubleWell(), np.linspace(-2.5, 2.5, 101)
+    if tabulated:
+        energies = potential.energy(nodes[:, np.newaxis])
+        potential = lf.potentials.Tabulated(energies, nodes, outside="harmonic", stiffness=20.0)
+    simulation = lf.Simulation(potential, lf.ULA(0.01), n_particles=10_000, seed=1, threads=1, precision=precision)
+    benchmark.group = f"double well, {precision}"
+    benchmark(simulation.run, 100)

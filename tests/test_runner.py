@@ -207,6 +207,16 @@ def test_stages_are_one_run_with_the_bits_of_many(kind, scheme, precision):
     assert one.potential is potentials[2] and one.scheme is made[2]
 
 
+def test_a_run_that_is_cut_where_a_stage_begins():
+    """The gradient at the end of a stage is not that with which the next one begins."""
+    potentials, schemes = springs("Harmonic"), [BAOAB] * 3
+    whole, cut = (StagedSimulation(potentials, schemes, 8, **GIVEN) for _ in range(2))
+    whole.run(30)
+    for n in (8, 8, 14):
+        cut.run(n)
+    np.testing.assert_array_equal(cut.positions, whole.positions)
+
+
 def test_stages_must_be_alike():
     with pytest.raises(ValueError, match="must be of one kind"):
         StagedSimulation([lf.potentials.Harmonic([1.0]), lf.potentials.DoubleWell()], [ULA, ULA], 5, **GIVEN)

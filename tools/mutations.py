@@ -46,6 +46,9 @@ FIRST = "tests/test_divergence.py::test_the_first_divergence_is_found_whatever_t
 STREAMS = "tests/test_noise.py::test_compiled_equals_numpy_to_the_bit[baseline-thermal-normal-{}]".format
 WALK = "tests/test_noise.py::test_free_particles_walk_along_their_streams"
 KEPT = "tests/test_runner.py::test_what_is_kept_changes_no_bits"
+CUT_FRAMES = "tests/test_runner.py::test_frames_do_not_depend_on_chunks"
+CUT_STAGES = "tests/test_runner.py::test_a_run_that_is_cut_where_a_stage_begins"
+INTERRUPT = "tests/test_runner.py::test_an_interrupt_just_after_the_kernels[cpp]"
 OBSERVERS = "tests/test_runner.py::test_several_observers_at_once[BAOAB-cpp]"
 BATCH = "tests/test_batch.py::test_same_bits_on_every_level"
 
@@ -123,7 +126,7 @@ MUTATIONS = [
     ),
     Mutation(
         "row not turned", "kernels/block.hpp",
-        "        if (stretch_->rows) turn_to_row(f, stretch_->rows[step - stretch_->first_step]);\n", "", STAGES("ULA"),
+        "        turn_to_row(f, row_of(*stretch_, step));\n", "", STAGES("ULA"),
     ),
     Mutation(
         "coefficients of a row not loaded", "kernels/block.hpp", "    row_ = row;\n    load_coefficients();\n",
@@ -186,7 +189,7 @@ MUTATIONS = [
         "value[lane * c.particle_stride]", "tests/test_bits.py -k 'parameters_of_their_own and double'",
     ),
     # ---- what falls on a step
-    Mutation("recordings off by one", "kernels/looks.hpp", "past / r.every + 1", "past / r.every", OBSERVERS),
+    Mutation("recordings off by one", "kernels/looks.hpp", "past / r.every + 1", "past / r.every", CUT_FRAMES),
     Mutation(
         "second recording lost", "kernels/looks.hpp",
         "i < stretch_->n_recordings; ++i) {\n      if (step_of(i) == step)",
@@ -253,17 +256,13 @@ MUTATIONS = [
     # ---- the runner
     Mutation(
         "kept though another row comes", "kernels/runner.cpp",
-        " && (first_row == known_row_ || problem_.parameter_row_stride == 0)", "", STAGES("BAOAB"),
+        " && (first_row == known_row_ || problem_.parameter_row_stride == 0)", "", CUT_STAGES,
     ),
-    Mutation("kept though the state is another", "kernels/runner.cpp", "goes_on && known_", "known_", FIRST),
+    Mutation("kept though the state is another", "kernels/runner.cpp", "goes_on && known_", "known_", INTERRUPT),
     Mutation(
         "kept though a move follows", "kernels/runner.cpp",
         "(pass.properties & kReadsGradient)) && !(pass.properties & kMoves)", "(pass.properties & kReadsGradient))",
         TEXTBOOK("BAO"),
-    ),
-    Mutation(
-        "energy kept though a move follows", "kernels/runner.cpp",
-        "(pass.properties & kReadsEnergy)) && !(pass.properties & kMoves)", "(pass.properties & kReadsEnergy))", MALA,
     ),
     Mutation(
         "threads that cannot be had", "kernels/runner.cpp", "    if (could < wanted) threads = had",
