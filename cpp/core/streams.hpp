@@ -186,7 +186,7 @@ __attribute__((noinline)) void fill_rows(Real* out, uint64_t first_block, int n_
   }
 }
 
-// A sliding window on the rows of a group of particles; memory comes from outside.
+// The rows of a group of particles, one after the other, made a window at a time; memory comes from outside.
 template <class T, Law law>
 class Window {
  public:
@@ -198,43 +198,54 @@ class Window {
       kBytes / static_cast<int>(sizeof(T)) < kMostRows ? kBytes / static_cast<int>(sizeof(T)) : kMostRows;
 
   // Rows from `limit` on are not wanted: nothing is made beyond their block.
-  void reset(T* memory, Tag tag, uint64_t limit) {
+  void reset(T* memory, Tag tag, uint64_t first, uint64_t limit) {
     rows_ = memory;
+    begin_ = end_ = memory;
     tag_ = tag;
+    next_ = first;
     limit_ = limit;
-    begin_ = end_ = 0;
   }
 
-  LF_INLINE const T& row(uint64_t number, const Lanes<T>& lanes, const PhiloxKey& key) {
-    if (number < begin_ || number >= end_) refill(number, lanes, key);
-    return rows_[number - begin_];
+  // Those that are there.
+  const T* begin() const { return begin_; }
+  const T* end() const { return end_; }
+  void drop_until(const T* row) { begin_ = row; }
+
+  // The next row.
+  LF_INLINE const T& next(const Lanes<T>& lanes, const PhiloxKey& key) {
+    if (begin_ == end_) refill(lanes, key);
+    return *begin_++;
   }
 
-  // Row `first` and those after it; `count`, how many are wanted, becomes how many are there (at least one).
-  LF_INLINE const T* rows(uint64_t first, int& count, const Lanes<T>& lanes, const PhiloxKey& key) {
-    if (first < begin_ || first >= end_) refill(first, lanes, key);
-    const uint64_t there = end_ - first;
-    if (there < static_cast<uint64_t>(count)) count = static_cast<int>(there);
-    return rows_ + (first - begin_);
+  // The next rows; `count`, how many are wanted, becomes how many these are (at least one).
+  LF_INLINE const T* next(int& count, const Lanes<T>& lanes, const PhiloxKey& key) {
+    if (begin_ == end_) refill(lanes, key);
+    const T* const first = begin_;
+    if (end_ - first < count) count = static_cast<int>(end_ - first);
+    begin_ += count;
+    return first;
   }
 
- private:
-  void refill(uint64_t first, const Lanes<T>& lanes, const PhiloxKey& key) {
-    const uint64_t block = first / kPerBlock<Real>;
-    begin_ = block * kPerBlock<Real>;
-    const uint64_t wanted = (limit_ - begin_ + kPerBlock<Real> - 1) / kPerBlock<Real>;
+  // Once all are used: those that follow.
+  void refill(const Lanes<T>& lanes, const PhiloxKey& key) {
+    const uint64_t block = next_ / kPerBlock<Real>, first = block * kPerBlock<Real>;
+    const uint64_t wanted = (limit_ - first + kPerBlock<Real> - 1) / kPerBlock<Real>;
     const int n = wanted < kRows / kPerBlock<Real> ? static_cast<int>(wanted) : kRows / kPerBlock<Real>;
     if constexpr (kLanesOf<T> == 1) {
       fill_rows<law>(rows_, block, n, lanes, tag_, key);
     } else {
       fill_rows<law>(reinterpret_cast<Real*>(rows_), kLanesOf<T>, block, n, lanes, tag_, key);
     }
-    end_ = begin_ + uint64_t(n) * kPerBlock<Real>;
+    begin_ = rows_ + (next_ - first);
+    end_ = rows_ + n * kPerBlock<Real>;
+    next_ = first + uint64_t(n) * kPerBlock<Real>;
   }
 
+ private:
   T* rows_;
+  const T *begin_, *end_;
   Tag tag_;
-  uint64_t limit_, begin_, end_;
+  uint64_t next_, limit_;  // the row after end_; the first that nobody wants
 };
 
 }  // namespace lf::LF_ISA

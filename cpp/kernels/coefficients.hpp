@@ -2,6 +2,7 @@
 #pragma once
 
 #include "arena.hpp"
+#include "cells.hpp"
 #include "problem.hpp"
 
 namespace lf::LF_ISA {
@@ -11,15 +12,20 @@ template <class T>
 struct PackedCoefficient {
   T* value;
   int stride;
-  LF_INLINE T operator[](int c) const { return value[c * stride]; }
 };
 
-// Those of an operation, for one component.
-template <class T>
+// Those of an operation, for the components from c on that a cell holds.
+template <class T, class Cell>
 struct CoefficientsAt {
   const PackedCoefficient<T>* k;
   int c;
-  LF_INLINE T operator[](int i) const { return k[i][c]; }
+  LF_INLINE Cell operator[](int i) const {
+    if constexpr (sizeof(T) == sizeof(Cell)) {
+      return k[i].value[c * k[i].stride];
+    } else {
+      return k[i].stride ? load_cell<Cell>(k[i].value + c) : repeat<Cell>(*k[i].value);
+    }
+  }
 };
 
 template <class Real, class T>

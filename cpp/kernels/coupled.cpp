@@ -140,9 +140,9 @@ void draw_group(Real* out, const PhiloxKey& key, const uint64_t* particles, int 
   lanes.set(ids);
   Window<T, law> numbers;
   T memory[Window<T, law>::kRows];
-  numbers.reset(memory, tag, start + static_cast<uint64_t>(count));
+  numbers.reset(memory, tag, start, start + static_cast<uint64_t>(count));
   for (int64_t row = 0; row < count; ++row) {
-    const T& values = numbers.row(start + static_cast<uint64_t>(row), lanes, key);
+    const T& values = numbers.next(lanes, key);
     // out[row / dim][particle][row % dim]
     Real* to = out + (row / dim) * n * dim + row % dim;
     if (dim == 1 && valid == kLanesOf<T>) {

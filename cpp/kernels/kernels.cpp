@@ -35,6 +35,7 @@ namespace {
 
 using Real = LF_REAL;
 using Wide = Pack<Real, kWidePack>;
+using Line = Pack<Real, kLinePack>;
 using Narrow = Pack<Real, 1>;
 
 #define LF_STRING_(x) #x
@@ -45,18 +46,22 @@ using Narrow = Pack<Real, 1>;
 // groups have one vector: a wide one in many dimensions would not fit.
 struct Groups {
   int64_t wide, narrow;
+  int wide_lanes;
   bool single;
-  Groups(int64_t n, bool only_narrow) {
-    wide = only_narrow ? 0 : n / kLanesOf<Wide>;
-    const int64_t rest = n - wide * kLanesOf<Wide>;
-    single = rest == 1;
-    narrow = single ? 0 : (rest + kLanesOf<Narrow> - 1) / kLanesOf<Narrow>;
-  }
 };
 
 template <class Potential>
+constexpr bool kHasLine = on_line<Line>(Potential::kSmallestDim);
+
+template <class Potential>
 Groups groups_of(const Problem<Real>& problem) {
-  return Groups(problem.n_particles, Potential::kCheap && problem.dim > 32);
+  Groups groups;
+  groups.wide_lanes = kHasLine<Potential> && problem.dim == 1 ? kLanesOf<Line> : kLanesOf<Wide>;
+  groups.wide = Potential::kCheap && problem.dim > 32 ? 0 : problem.n_particles / groups.wide_lanes;
+  const int64_t rest = problem.n_particles - groups.wide * groups.wide_lanes;
+  groups.single = rest == 1;
+  groups.narrow = groups.single ? 0 : (rest + kLanesOf<Narrow> - 1) / kLanesOf<Narrow>;
+  return groups;
 }
 
 template <class Potential>
@@ -65,31 +70,41 @@ int64_t block_count_of(const Problem<Real>& problem) {
   return groups.wide + groups.narrow + (groups.single ? 1 : 0);
 }
 
-template <class Potential>
-void run_block_of(const Problem<Real>& problem, const Stretch<Real>& stretch, int64_t index, void* workspace) {
+// Calls work(a T, first particle of the group) for the T of group number `index`.
+template <class Potential, class Work>
+auto with_group(const Problem<Real>& problem, int64_t index, Work work) {
   const Groups groups = groups_of<Potential>(problem);
-  const int64_t after_wide = groups.wide * kLanesOf<Wide>;
+  const int64_t after_wide = groups.wide * groups.wide_lanes;
   if (index < groups.wide) {
-    Block<Real, Wide, Potential>(problem, workspace).run(stretch, index * kLanesOf<Wide>, kLanesOf<Wide>);
-  } else if (groups.single) {
-    Block<Real, Real, Potential>(problem, workspace).run(stretch, after_wide, 1);
-  } else {
-    const int64_t first = after_wide + (index - groups.wide) * kLanesOf<Narrow>;
-    const int64_t rest = problem.n_particles - first;
-    Block<Real, Narrow, Potential>(problem, workspace)
-        .run(stretch, first, rest < kLanesOf<Narrow> ? static_cast<int>(rest) : kLanesOf<Narrow>);
+    if constexpr (kHasLine<Potential>) {
+      if (problem.dim == 1) return work(Line(), index * kLanesOf<Line>);
+    }
+    return work(Wide(), index * kLanesOf<Wide>);
   }
+  if (groups.single) return work(Real(), after_wide);
+  return work(Narrow(), after_wide + (index - groups.wide) * kLanesOf<Narrow>);
 }
 
 template <class Potential>
+void run_block_of(const Problem<Real>& problem, const Stretch<Real>& stretch, int64_t index, void* workspace) {
+  with_group<Potential>(problem, index, [&](auto t, int64_t first) {
+    using T = decltype(t);
+    const int64_t rest = problem.n_particles - first;
+    Block<Real, T, Potential>(problem, workspace)
+        .run(stretch, first, rest < kLanesOf<T> ? static_cast<int>(rest) : kLanesOf<T>);
+  });
+}
+
+// What the largest group needs: the first, or the last.
+template <class Potential>
 std::size_t workspace_bytes_of(const Problem<Real>& problem) {
-  const Groups groups = groups_of<Potential>(problem);
-  std::size_t bytes = 0;
-  const auto need = [&](bool any, std::size_t n) { bytes = any && n > bytes ? n : bytes; };
-  need(groups.wide > 0, Block<Real, Wide, Potential>(problem, nullptr).workspace_bytes());
-  need(groups.narrow > 0, Block<Real, Narrow, Potential>(problem, nullptr).workspace_bytes());
-  need(groups.single, Block<Real, Real, Potential>(problem, nullptr).workspace_bytes());
-  return bytes;
+  const auto bytes = [&](int64_t index) {
+    return with_group<Potential>(problem, index, [&](auto t, int64_t) {
+      return Block<Real, decltype(t), Potential>(problem, nullptr).workspace_bytes();
+    });
+  };
+  const std::size_t first = bytes(0), last = bytes(block_count_of<Potential>(problem) - 1);
+  return first > last ? first : last;
 }
 
 // Points first .. first + kLanesOf<T> - 1, as far as there are so many.
@@ -176,11 +191,11 @@ void draw_from(Real* out, uint64_t seed, uint64_t particle, Tag tag, uint64_t st
   const PhiloxKey key = philox_key(seed);
   const Lanes<Real> lanes{particle};
   Numbers numbers;
-  numbers.reset(memory, tag, start + static_cast<uint64_t>(count));
+  numbers.reset(memory, tag, start, start + static_cast<uint64_t>(count));
   for (int64_t done = 0; done < count;) {
     const int64_t rest = count - done;
     int n = rest < Numbers::kRows ? static_cast<int>(rest) : Numbers::kRows;
-    const Real* rows = numbers.rows(start + static_cast<uint64_t>(done), n, lanes, key);
+    const Real* rows = numbers.next(n, lanes, key);
     __builtin_memcpy(out + done, rows, static_cast<std::size_t>(n) * sizeof(Real));
     done += n;
   }
@@ -213,9 +228,9 @@ void draw_rows_of(Real* out, int64_t pitch, const PhiloxKey& key, const uint64_t
   // What does not fill whole blocks and groups goes through a window.
   Window<T, Law::normal> numbers;
   T memory[Window<T, Law::normal>::kRows];
-  numbers.reset(memory, Tag::thermal, start + static_cast<uint64_t>(count));
+  numbers.reset(memory, Tag::thermal, start + static_cast<uint64_t>(done), start + static_cast<uint64_t>(count));
   for (; done < count; ++done) {
-    const T& row = numbers.row(start + static_cast<uint64_t>(done), lanes, key);
+    const T& row = numbers.next(lanes, key);
     __builtin_memcpy(out + done * pitch, &row, static_cast<std::size_t>(valid) * sizeof(Real));
   }
 }

@@ -1,0 +1,264 @@
+// A group of particles and all that its step loops share: state, noise, coefficients; what is loaded before, looked at
+// in between and stored after. Independent of the potential.
+#pragma once
+
+#include "../core/streams.hpp"
+#include "../schemes/operations.hpp"
+#include "arena.hpp"
+#include "coefficients.hpp"
+#include "looks.hpp"
+#include "problem.hpp"
+
+namespace lf::LF_ISA {
+
+// In one dimension a wide group has so many vectors: position, velocity and gradient stay in registers. With more
+// components they are in memory, and kWidePack vectors share what the loop costs.
+inline constexpr int kLinePack = 4;
+
+// What T is used for: groups in one dimension, in more.
+template <class T>
+constexpr bool on_line(int smallest_dim) {
+  return smallest_dim == 1 && sizeof(T) <= kLinePack * kVectorBytes;
+}
+template <class T>
+constexpr bool off_line() {
+  return sizeof(T) != kLinePack * kVectorBytes || kLinePack == kWidePack;
+}
+
+// T holds one component of every particle of the group.
+template <class Real, class T>
+class Group {
+ public:
+  static constexpr int kLanes = kLanesOf<T>;
+
+  std::size_t workspace_bytes() const { return arena_.used(); }
+
+ protected:
+  using Normals = Window<T, Law::normal>;
+  using Uniforms = Window<T, Law::uniform>;
+
+  // An instruction as the loops want it.
+  struct Step {
+    Operation operation;
+    unsigned properties;
+    const PackedCoefficient<T>* coefficients;
+  };
+
+  // Lays out the workspace; a null memory only measures it. `scratch` is how many T the potential wants.
+  Group(const Problem<Real>& problem, void* memory, int64_t scratch)
+      : problem_(problem), dim_(problem.dim), arena_(memory) {
+    x_ = arena_.take<T>(dim_);
+    v_ = arena_.take<T>(dim_);
+    g_ = arena_.take<T>(dim_);
+    xi_ = arena_.take<T>(dim_);
+    old_x_ = arena_.take<T>(dim_);
+    old_g_ = arena_.take<T>(dim_);
+    last_x_ = arena_.take<T>(dim_);
+    last_v_ = arena_.take<T>(dim_);
+    scratch_ = arena_.take<T>(scratch);
+    normal_rows_ = arena_.take<T>(Normals::kRows);
+    uniform_rows_ = arena_.take<T>(Uniforms::kRows);
+    coefficients_.take(problem, arena_);
+    for (int i = 0; i < problem.n_instructions; ++i) {
+      const Operation o = problem.program[i].operation;
+      program_[i] = {o, properties_of(o), coefficients_[i]};
+    }
+  }
+
+  // --- before the first step and after the last
+
+  // Particles first .. first + valid - 1; the other lanes repeat the last one and are not stored.
+  void load(const Stretch<Real>& stretch, int64_t first, int valid) {
+    stretch_ = &stretch;
+    first_ = first;
+    valid_ = valid;
+    key_ = philox_key(problem_.seed);
+    load_streams();
+    row_ = first_row();
+    load_coefficients();
+    load_state();
+  }
+
+  // Once more from the start.
+  void reload() {
+    use_row(first_row());
+    load_state();
+  }
+
+  void store() {
+    write(stretch_->positions_out, x_, last_x_);
+    if (problem_.has_velocities()) write(stretch_->velocities_out, v_, last_v_);
+    store_kept();
+    if (problem_.uniforms_per_step) {
+      for (int lane = 0; lane < valid_; ++lane) stretch_->accepted[first_ + lane] += int64_t(get_lane(accepted_, lane));
+    }
+  }
+
+  // The numbers of another row of the schedule.
+  __attribute__((noinline)) void use_row(int32_t row) {
+    if (row == row_) return;
+    row_ = row;
+    load_coefficients();
+    if (problem_.parameter_row_stride) positions_changed();
+  }
+
+  const Real* parameters() const { return problem_.parameters + row_ * problem_.parameter_row_stride; }
+
+  void positions_changed() { gradient_is_current_ = energy_is_current_ = false; }
+
+  // The state to those that look at it after step number `step`.
+  void look(int64_t step) {
+    looks_.look(step, [&](const Recording<Real>& r, int64_t index) {
+      const int64_t offset = index * problem_.n_particles * dim_;
+      write(r.positions + offset, x_, last_x_);
+      if (r.velocities) write(r.velocities + offset, v_, last_v_);
+    });
+  }
+
+  // --- divergence: a state that is not finite stays so, hence a look at the end of a run is enough
+
+  bool any_divergence() const {
+    const T bad = not_finite();
+    for (int lane = 0; lane < valid_; ++lane) {
+      if (!frozen_[lane] && get_lane(bad, lane) != Real(0)) return true;
+    }
+    return false;
+  }
+
+  // Freezes the lanes that step number `step` made non-finite; the others go on.
+  void freeze_diverged(int64_t step) {
+    const T bad = not_finite();
+    for (int lane = 0; lane < valid_; ++lane) {
+      if (frozen_[lane]) continue;
+      if (get_lane(bad, lane) != Real(0)) {
+        frozen_[lane] = any_frozen_ = true;
+        stretch_->diverged[first_ + lane] = step;
+        continue;
+      }
+      for (int c = 0; c < dim_; ++c) {
+        set_lane(last_x_[c], lane, get_lane(x_[c], lane));
+        if (problem_.has_velocities()) set_lane(last_v_[c], lane, get_lane(v_[c], lane));
+      }
+    }
+  }
+
+ private:
+  int64_t particle(int lane) const { return first_ + (lane < valid_ ? lane : valid_ - 1); }
+  int32_t first_row() const { return stretch_->rows ? stretch_->rows[0] : 0; }
+
+  void load_streams() {
+    if constexpr (kLanes == 1) {
+      lanes_.particle = problem_.streams[first_];
+    } else {
+      uint64_t ids[kLanes];
+      for (int lane = 0; lane < kLanes; ++lane) ids[lane] = problem_.streams[particle(lane)];
+      lanes_.set(ids);
+    }
+  }
+
+  void load_coefficients() {
+    coefficients_.load(problem_, row_, [this](int lane) { return particle(lane); });
+  }
+
+  void load_state() {
+    read(x_, stretch_->positions_in);
+    if (problem_.has_velocities()) read(v_, stretch_->velocities_in);
+    for (int c = 0; c < dim_; ++c) {
+      last_x_[c] = x_[c];
+      if (problem_.has_velocities()) last_v_[c] = v_[c];
+    }
+    load_kept();
+    // One that diverged in an earlier run stays at the state it came with.
+    any_frozen_ = false;
+    for (int lane = 0; lane < kLanes; ++lane) {
+      frozen_[lane] = lane >= valid_ || stretch_->diverged[first_ + lane] >= 0;
+      any_frozen_ = any_frozen_ || (lane < valid_ && frozen_[lane]);
+    }
+    accepted_ = T(Real(0));
+    load_noise();
+    looks_.begin(*stretch_);
+  }
+
+  // Every number is drawn once, one after the other, so the windows only go on from where the stretch begins.
+  void load_noise() {
+    const uint64_t first = static_cast<uint64_t>(stretch_->first_step);
+    const uint64_t end = static_cast<uint64_t>(stretch_->first_step + stretch_->n_steps);
+    const uint64_t normals = static_cast<uint64_t>(problem_.normals_per_step) * static_cast<uint64_t>(dim_);
+    const uint64_t uniforms = static_cast<uint64_t>(problem_.uniforms_per_step);
+    const uint64_t ahead = problem_.looks_ahead() ? static_cast<uint64_t>(dim_) : 0;
+    normals_.reset(normal_rows_, Tag::thermal, first * normals, end * normals + ahead);
+    uniforms_.reset(uniform_rows_, Tag::metropolis, first * uniforms, end * uniforms);
+    for (int c = 0; ahead && c < dim_; ++c) xi_[c] = normals_.next(lanes_, key_);
+  }
+
+  // What is known at the positions outlives a stretch. The layout is the group's own: no one else reads it.
+  void load_kept() {
+    gradient_is_current_ = stretch_->gradient && stretch_->gradient_known;
+    energy_is_current_ = stretch_->energy && stretch_->energy_known;
+    if (gradient_is_current_) copy(g_, stretch_->gradient + first_ * dim_, dim_);
+    if (energy_is_current_) copy(&energy_, stretch_->energy + first_, 1);
+  }
+  void store_kept() const {
+    if (stretch_->gradient) copy(stretch_->gradient + first_ * dim_, g_, dim_);
+    if (stretch_->energy) copy(stretch_->energy + first_, &energy_, 1);
+  }
+  static void copy(void* to, const void* from, int n) {
+    __builtin_memcpy(to, from, static_cast<std::size_t>(n) * sizeof(T));
+  }
+
+  void read(T* to, const Real* from) const {
+    if (dim_ == 1 && valid_ == kLanes) {
+      __builtin_memcpy(to, from + first_, sizeof(T));
+      return;
+    }
+    for (int lane = 0; lane < kLanes; ++lane) {
+      for (int c = 0; c < dim_; ++c) set_lane(to[c], lane, from[particle(lane) * dim_ + c]);
+    }
+  }
+
+  // In frozen lanes `last` is the state to show.
+  void write(Real* out, const T* current, const T* last) const {
+    if (dim_ == 1 && !any_frozen_) {
+      __builtin_memcpy(out + first_, current, static_cast<std::size_t>(valid_) * sizeof(Real));
+      return;
+    }
+    for (int lane = 0; lane < valid_; ++lane) {
+      const T* from = frozen_[lane] ? last : current;
+      for (int c = 0; c < dim_; ++c) out[(first_ + lane) * dim_ + c] = get_lane(from[c], lane);
+    }
+  }
+
+  T not_finite() const {  // zero, or NaN
+    T sum = T(Real(0));
+    for (int c = 0; c < dim_; ++c) sum += x_[c] * T(Real(0));
+    if (problem_.has_velocities()) {
+      for (int c = 0; c < dim_; ++c) sum += v_[c] * T(Real(0));
+    }
+    return sum;
+  }
+
+ protected:
+  const Problem<Real>& problem_;
+  const Stretch<Real>* stretch_;
+  int dim_;
+  T *x_, *v_, *g_, *xi_, *old_x_, *old_g_, *scratch_;
+  T energy_, old_energy_, forward_, accepted_;
+  bool gradient_is_current_, energy_is_current_;
+  Step program_[kMaxInstructions];
+  Normals normals_;
+  Uniforms uniforms_;
+  Lanes<T> lanes_;
+  PhiloxKey key_;
+  Looks<Real> looks_;
+
+ private:
+  Arena arena_;
+  T *last_x_, *last_v_, *normal_rows_, *uniform_rows_;
+  Coefficients<Real, T> coefficients_;
+  int64_t first_;
+  int32_t row_;  // of the schedule
+  int valid_;
+  bool frozen_[kLanes], any_frozen_;
+};
+
+}  // namespace lf::LF_ISA
