@@ -75,10 +75,12 @@ template <class T, class Cell>
 LF_INLINE void add_components(T& sum, const Cell& cell) {
   if constexpr (sizeof(T) == sizeof(Cell)) {
     sum += cell;
+  } else if constexpr (sizeof(T) == sizeof(RealOf<T>)) {
+    for (int i = 0; i < kLanesOf<Cell>; ++i) sum += cell.v[0][i];
   } else {
-    T parts[sizeof(Cell) / sizeof(T)];
-    __builtin_memcpy(parts, &cell, sizeof(Cell));
-    for (const T& part : parts) sum += part;
+    static_assert(sizeof(T) == kVectorBytes);
+#pragma GCC unroll 8
+    for (int i = 0; i < static_cast<int>(sizeof(Cell)) / kVectorBytes; ++i) sum.v[0] += cell.v[i];
   }
 }
 

@@ -2,6 +2,7 @@
 // the calls. Arrays are (n, dim); every operation is the one of the block loop. Compiled as kernels.cpp is.
 #include "../core/streams.hpp"
 #include "../schemes/operations.hpp"
+#include "cells.hpp"
 #include "problem.hpp"
 
 namespace lf::LF_ISA {
@@ -13,21 +14,10 @@ namespace {
 using Wide = Pack<Real, kWidePack>;
 using Narrow = Pack<Real, 1>;
 
-template <class T>
-LF_INLINE T load(const Real* p) {
-  T r;
-  __builtin_memcpy(&r, p, sizeof(T));
-  return r;
-}
-template <class T>
-LF_INLINE void store(Real* p, const T& value) {
-  __builtin_memcpy(p, &value, sizeof(T));
-}
-
 // The value of a coefficient for elements i, i + 1, ...: one for all, or an array as long as the state.
 template <class T>
 LF_INLINE T coefficient(const Coefficient<Real>& c, int64_t i) {
-  return c.component_stride ? load<T>(c.value + i) : T(*c.value);
+  return c.component_stride ? load_cell<T>(c.value + i) : T(*c.value);
 }
 
 // The coefficients of an operation for elements i, i + 1, ...
@@ -38,20 +28,51 @@ struct AtElement {
   LF_INLINE T operator[](int which) const { return coefficient<T>(k[which], i); }
 };
 
-template <class T>
-LF_INLINE void update_at(const Update<Real>& u, int64_t i) {
-  const auto given = [&](const Real* a) LF_INLINED { return a ? load<T>(a + i) : T(Real(0)); };
-  Component<T> s{given(u.x_in), given(u.v_in), given(u.g), given(u.xi), given(u.next_xi)};
-  for (int k = 0; k < u.n_instructions; ++k) {
-    apply<0>(u.program[k].operation, s, AtElement<T>{u.program[k].coefficients, i});
-  }
-  if (u.x_out) store(u.x_out + i, s.x);
-  if (u.v_out) store(u.v_out + i, s.v);
+// Calls work(a T, i) for elements i, i + 1, ... of n.
+template <class Work>
+LF_INLINE void for_elements(int64_t n, Work work) {
+  using Cell = Pack<Real, 4>;  // what an operation takes of it stays in registers
+  int64_t i = 0;
+  for (; i + kLanesOf<Cell> <= n; i += kLanesOf<Cell>) work(Cell(), i);
+  for (; i < n; ++i) work(Real(), i);
+}
+
+// Operations that use velocities.
+void update_velocities(const Update<Real>& u) {
+  for_elements(u.n, [&](auto t, int64_t i) LF_INLINED {
+    using T = decltype(t);
+    const auto given = [&](const Real* a) LF_INLINED { return a ? load_cell<T>(a + i) : T(Real(0)); };
+    Component<T> s;
+    s.x = load_cell<T>(u.x_in + i);
+    s.v = load_cell<T>(u.v_in + i);
+    s.gradient = given(u.g);
+    s.xi = given(u.xi);
+    for (int k = 0; k < u.n_instructions; ++k) {
+      apply<kUsesVelocities>(u.program[k].operation, s, AtElement<T>{u.program[k].coefficients, i});
+    }
+    if (u.x_out) store_cell(u.x_out + i, s.x);
+    store_cell(u.v_out + i, s.v);
+  });
+}
+
+// One operation on positions alone.
+template <unsigned properties, class Operate>
+void update_positions(const Update<Real>& u, Operate operate) {
+  for_elements(u.n, [&](auto t, int64_t i) LF_INLINED {
+    using T = decltype(t);
+    Component<T> s;
+    s.x = load_cell<T>(u.x_in + i);
+    s.gradient = load_cell<T>(u.g + i);
+    s.xi = load_cell<T>(u.xi + i);
+    if constexpr (properties & kLooksAhead) s.next_xi = load_cell<T>(u.next_xi + i);
+    operate(s, AtElement<T>{u.program[0].coefficients, i});
+    store_cell(u.x_out + i, s.x);
+  });
 }
 
 // The first number of each of some particles, which lie `dim` apart.
 LF_INLINE Wide gather(const Real* a, int64_t i, int dim, int valid) {
-  if (dim == 1 && valid == kLanesOf<Wide>) return load<Wide>(a + i);
+  if (dim == 1 && valid == kLanesOf<Wide>) return load_cell<Wide>(a + i);
   Wide r = Wide(Real(0));
   for (int lane = 0; lane < valid; ++lane) set_lane(r, lane, a[(i + lane) * dim]);
   return r;
@@ -63,15 +84,22 @@ LF_INLINE Wide first_component(const Coefficient<Real>& k, int64_t i, int dim, i
 }  // namespace
 
 void update(const Update<Real>& u) {
-  int64_t i = 0;
-  for (; i + kLanesOf<Wide> <= u.n; i += kLanesOf<Wide>) update_at<Wide>(u, i);
-  for (; i < u.n; ++i) update_at<Real>(u, i);
+  switch (u.program[0].operation) {
+#define LF_ROW(name, letter, properties, ...)                                  \
+  case Operation::name:                                                        \
+    if constexpr ((properties) & kUsesVelocities) return update_velocities(u); \
+    return update_positions<properties>(u, [](auto& s, const auto& k) LF_INLINED { name(s, k); });
+    LF_COMPONENT_OPERATIONS(LF_ROW)
+#undef LF_ROW
+    case Operation::metropolis:
+      break;  // metropolis() below
+  }
 }
 
 bool all_finite(const Real* x, int64_t n) {
   Narrow sum = Narrow(Real(0));
   int64_t i = 0;
-  for (; i + kLanesOf<Narrow> <= n; i += kLanesOf<Narrow>) sum += load<Narrow>(x + i) * Narrow(Real(0));
+  for (; i + kLanesOf<Narrow> <= n; i += kLanesOf<Narrow>) sum += load_cell<Narrow>(x + i) * Narrow(Real(0));
   Real rest = 0;
   for (; i < n; ++i) rest += x[i] * Real(0);
   for (int lane = 0; lane < kLanesOf<Narrow>; ++lane) rest += reinterpret_cast<const Real*>(&sum)[lane];
@@ -87,10 +115,10 @@ void metropolis(const Metropolis<Real>& m) {
     const int valid = m.n - i < kGroup ? static_cast<int>(m.n - i) : kGroup;
     Wide forward = Wide(Real(0)), backward = Wide(Real(0));
     if (dim == 1 && valid == kGroup) {
-      const Wide x = load<Wide>(m.old_x + i), y = load<Wide>(m.x + i);
+      const Wide x = load_cell<Wide>(m.old_x + i), y = load_cell<Wide>(m.x + i);
       const Wide over_drag = coefficient<Wide>(m.coefficients[mobility], i);
-      forward += squared_noise(x, load<Wide>(m.g + i), y, over_drag);
-      backward += squared_noise(y, load<Wide>(m.new_g + i), x, over_drag);
+      forward += squared_noise(x, load_cell<Wide>(m.g + i), y, over_drag);
+      backward += squared_noise(y, load_cell<Wide>(m.new_g + i), x, over_drag);
     } else {
       for (int lane = 0; lane < valid; ++lane) {
         Real there = 0, back = 0;
@@ -111,9 +139,9 @@ void metropolis(const Metropolis<Real>& m) {
     const Wide accepted = select(accept, Wide(Real(1)), Wide(Real(0)));
     for (int lane = 0; lane < valid; ++lane) m.accepted[i + lane] += static_cast<int64_t>(get_lane(accepted, lane));
     if (dim == 1 && valid == kGroup) {
-      store(m.x + i, select(accept, load<Wide>(m.x + i), load<Wide>(m.old_x + i)));
-      store(m.g + i, select(accept, load<Wide>(m.new_g + i), load<Wide>(m.g + i)));
-      store(m.energy + i, select(accept, load<Wide>(m.new_energy + i), load<Wide>(m.energy + i)));
+      store_cell(m.x + i, select(accept, load_cell<Wide>(m.x + i), load_cell<Wide>(m.old_x + i)));
+      store_cell(m.g + i, select(accept, load_cell<Wide>(m.new_g + i), load_cell<Wide>(m.g + i)));
+      store_cell(m.energy + i, select(accept, load_cell<Wide>(m.new_energy + i), load_cell<Wide>(m.energy + i)));
       continue;
     }
     for (int lane = 0; lane < valid; ++lane) {
@@ -146,7 +174,7 @@ void draw_group(Real* out, const PhiloxKey& key, const uint64_t* particles, int 
     // out[row / dim][particle][row % dim]
     Real* to = out + (row / dim) * n * dim + row % dim;
     if (dim == 1 && valid == kLanesOf<T>) {
-      store(to, values);
+      store_cell(to, values);
       continue;
     }
     const Real* from = reinterpret_cast<const Real*>(&values);

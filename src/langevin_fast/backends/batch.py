@@ -82,6 +82,7 @@ class BatchRunner:
         self.stopped_at = None  # an interrupt may come just before it is set again
         self.end = state.step + n_steps
         self.done = _Committed(state.step, state.positions, state.velocities, state.accepted, state.diverged)
+        self.frozen = np.flatnonzero(state.diverged >= 0)
         # Steps read the arrays of the last complete one and write these; then they change places.
         self.spare_x = np.empty_like(state.positions)
         self.spare_v = None if state.velocities is None else np.empty_like(state.velocities)
@@ -213,9 +214,8 @@ class BatchRunner:
     def _keep_finite(self, step: int, x: np.ndarray, v: np.ndarray | None) -> np.ndarray:
         """Particles that are not finite stay where they were before; since which step each one does."""
         diverged = self.done.diverged
-        frozen = np.flatnonzero(diverged >= 0)
-        if len(frozen):
-            self._restore(frozen, x, v)
+        if len(self.frozen):
+            self._restore(self.frozen, x, v)
         if _core.all_finite(x) and (v is None or _core.all_finite(v)):
             return diverged
         bad = ~np.isfinite(x).all(axis=1)
@@ -223,6 +223,7 @@ class BatchRunner:
             bad |= ~np.isfinite(v).all(axis=1)
         diverged = np.where(bad, step, diverged)
         self._restore(np.flatnonzero(bad), x, v)
+        self.frozen = np.flatnonzero(diverged >= 0)
         return diverged
 
     def _restore(self, frozen: np.ndarray, x: np.ndarray, v: np.ndarray | None) -> None:
