@@ -64,8 +64,11 @@ class BoundRunner {
       new_v = array;
     }
     // pybind11 copies where no owner is named
-    Array<int64_t> new_accepted(n, accepted.data()), new_diverged(n, diverged.data());
-    stretch.accepted = new_accepted.mutable_data();
+    Array<int64_t> new_accepted = accepted, new_diverged(n, diverged.data());
+    if (runner_->problem().uniforms_per_step) {
+      new_accepted = Array<int64_t>(n, accepted.data());
+      stretch.accepted = new_accepted.mutable_data();
+    }
     stretch.diverged = new_diverged.mutable_data();
     for (const py::handle item : recordings) add_recording(stretch, py::cast<py::tuple>(item), n, dim, has_velocities);
 

@@ -168,6 +168,8 @@ Runner<Real>::Runner(const Kernels<Real>& kernels, const Problem<Real>& problem,
   problem_.normals_per_step = parsed.normals_per_step;
   problem_.uniforms_per_step = parsed.uniforms_per_step;
   problem_.properties = parsed.properties;
+  block_count_ = kernels.block_count(problem_);
+  workspace_bytes_ = kernels.workspace_bytes(problem_);
   // Worth keeping is what no operation after the last reading makes invalid.
   bool gradient = false, energy = false;
   for (const Pass& pass : passes_) {
@@ -187,7 +189,7 @@ bool Runner<Real>::advance(Stretch<Real>& stretch, bool goes_on, int threads, bo
   stretch.gradient_known = stretch.energy_known = known;
   known_ = false;  // groups overwrite what is kept, one after the other
   const bool finished =
-      for_all(kernels_.block_count(problem_), threads, workspace_, kernels_.workspace_bytes(problem_), interrupted,
+      for_all(block_count_, threads, workspace_, workspace_bytes_, interrupted,
               [&](int64_t block, char* workspace) { kernels_.run_block(problem_, stretch, block, workspace); });
   if (!finished) return false;
   known_ = true;

@@ -45,6 +45,8 @@ class Runner {
   Problem<Real> problem_;
   std::vector<Pass> passes_;
   std::vector<Instruction<Real>> program_;
+  int64_t block_count_;
+  std::size_t workspace_bytes_;  // of a thread
   Workspace workspace_;
   std::vector<Real> gradient_, energy_;
   bool known_ = false;     // that these belong to the positions at which the last call ended, ...

@@ -112,7 +112,7 @@ def begin(
         streams=stream_array,
     )
     first_step = checks.integer("first_step", first_step, 0, MOST_STEPS)
-    check_last_step(problem, f"first_step={first_step}", first_step)
+    check_last_step(problem, "first_step", first_step, first_step)
     for p, s in zip(potentials, schemes, strict=True):
         _warn_if_unstable(p, s, mass_array)
         if precision == "single":
@@ -129,8 +129,8 @@ def begin(
     return Beginning(problem, state, tuple(schemes), mass_array, name, n_threads, on_divergence == "freeze")
 
 
-def check_last_step(problem: Problem, what: str, step: int) -> None:
-    """See that the numbers of the noise up to a step are 64-bit integers.
+def check_last_step(problem: Problem, name: str, value: int, step: int) -> None:
+    """See that the numbers of the noise up to a step, to which an argument leads, are 64-bit integers.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def check_last_step(problem: Problem, what: str, step: int) -> None:
     most = problem.last_step
     if step > most:
         raise ValueError(
-            f"{what} leads to step {step}; the noise of this scheme in {problem.dim} dimensions ends at {most}"
+            f"{name}={value} leads to step {step}; the noise of this scheme in {problem.dim} dimensions ends at {most}"
         )
 
 

@@ -44,7 +44,7 @@ class Progress:
         self._done += steps
         if self._bar is not None:
             self._bar.update(steps)
-        elif self._automatic:
+        elif self._automatic and self._done < self._total:
             elapsed = time.perf_counter() - self._started
             # an estimate from the first few milliseconds would be far too long
             if elapsed > _SHORTEST_SECONDS and elapsed * (self._total - self._done) > _LONG_SECONDS * self._done:

@@ -78,13 +78,13 @@ class Stepper:
 
     def check_steps(self, name: str, n_steps: int) -> None:
         """Raise ValueError, which names the argument, if the noise does not reach so many steps further."""
-        check_last_step(self.beginning.problem, f"{name}={n_steps}", self.state.step + n_steps)
+        check_last_step(self.beginning.problem, name, n_steps, self.state.step + n_steps)
 
     def advance(self, n_steps: int, recordings: list[Recording], bar: Progress) -> None:
         """Make `n_steps` steps; the state is always that of a complete one."""
         end = self.state.step + n_steps
         while self.state.step < end:
-            chunk = min(end - self.state.step, self._chunk_steps())
+            chunk = self._chunk(end - self.state.step)
             started = time.perf_counter()
             state, error = self._make_steps(self.state, chunk, recordings)
             # the kernels pass on the array to which nothing was added
@@ -113,11 +113,15 @@ class Stepper:
         except StoppedError as stop:
             return stop.state, stop.error
 
-    def _chunk_steps(self) -> int:
+    def _chunk(self, n_steps: int) -> int:
+        """How many of so many steps are made next."""
         if self.seconds_per_step is None:
             return 1  # nothing is known yet, and one step may take long
-        steps = _CHUNK_SECONDS / max(self.seconds_per_step, 1e-12)
-        return int(min(max(steps, 1), _LONGEST_CHUNK))
+        if n_steps > _LONGEST_CHUNK:
+            n_steps = _LONGEST_CHUNK
+        if n_steps * self.seconds_per_step <= _CHUNK_SECONDS:
+            return n_steps
+        return max(int(_CHUNK_SECONDS / self.seconds_per_step), 1)
 
     def _raise_divergence(self, diverged: np.ndarray, recordings: list[Recording]) -> None:
         """Go to the step before the first divergence and raise."""

@@ -82,7 +82,7 @@ class Problem:
         return 2**63 // max(parsed.normals_per_step * self.dim, parsed.uniforms_per_step, 8) - 2
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class State:
     """Where a simulation stands. Never changed in place: an interrupted chunk leaves the old one as it was.
 
@@ -106,14 +106,26 @@ class State:
     accepted: np.ndarray
     diverged: np.ndarray
 
-    def __post_init__(self) -> None:
-        for array in (self.positions, self.velocities, self.accepted, self.diverged):
-            if array is not None:
-                array.flags.writeable = False
+    # written out, because the one that dataclass makes for a frozen class takes a third of the time of a short run
+    def __init__(
+        self,
+        step: int,
+        positions: np.ndarray,
+        velocities: np.ndarray | None,
+        accepted: np.ndarray,
+        diverged: np.ndarray,
+    ) -> None:
+        positions.setflags(write=False)
+        if velocities is not None:
+            velocities.setflags(write=False)
+        accepted.setflags(write=False)
+        diverged.setflags(write=False)
+        self.__dict__.update(
+            step=step, positions=positions, velocities=velocities, accepted=accepted, diverged=diverged
+        )
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self.__post_init__()  # unpickled and copied arrays could be written to
+        self.__init__(**state)  # type: ignore[misc]  # unpickled and copied arrays could be written to
 
     def __repr__(self) -> str:
         n, dim = self.positions.shape
