@@ -18,13 +18,14 @@ KERNELS = Path(__file__).parents[1] / "cpp" / "kernels" / "kernels.cpp"
 
 # From the leaves up. A module imports from lines above its own only; a folder is one room (see ROOMS).
 LAYERS = (
-    {"_version", "_core", "errors", "functions", "memory"},
+    {"_version", "_core", "errors", "functions", "keywords", "memory"},
     {"checks", "elementary"},
-    {"math"},
+    {"math", "schedules"},
     {"noise", "progress", "jit", "symbolic"},
     {"potentials", "schemes"},
     {"fokker_planck", "gpu", "reference"},
     {"backends"},
+    {"rows"},
     {"arguments", "observers"},
     {"stepping", "trajectory"},
     {"simulation"},
@@ -37,7 +38,13 @@ LAYERS = (
 
 # Inside a room: who may be imported by the others; the room's __init__ and its examples may import all of them.
 ROOMS = {
-    "potentials": {"potentials.base", "potentials.batch", "potentials.compiled", "potentials.gradient_check"},
+    "potentials": {
+        "potentials.base",
+        "potentials.batch",
+        "potentials.compiled",
+        "potentials.driven",
+        "potentials.gradient_check",
+    },
     "backends": {"backends.problem", "backends.cpp"},
     "schemes": {"schemes.base", "schemes.operations", "schemes.overdamped"},
     "jit": {"jit.aliases", "jit.packs", "jit.lane_functions", "jit.rebuilt"},

@@ -32,13 +32,15 @@ def test_same_bits_as_cpp(name, scheme_name, precision):
     assert_same_run(*runs)
 
 
+@pytest.mark.parametrize("dim", [1, 3, 37])
 @pytest.mark.parametrize("scheme_name", SCHEMES)
-def test_same_bits_on_every_level(isa, scheme_name):
-    harmonic = lf.potentials.Harmonic([1.0, 2.0, 0.5])
+def test_same_bits_on_every_level(isa, scheme_name, dim):
+    # the block loop has one loop for one dimension, and takes several components at a time where there are many
+    u = lf.potentials.Harmonic(np.linspace(0.5, 2.0, dim))
     for n in (1, 2, 5, 150):
-        scheme, arguments = varied(scheme_name, n, 3)
-        arguments |= {"n_steps": 12, "seed": 11, "streams": np.arange(n) * 2**33 + 5}
-        assert_same_run(lf.sample(harmonic, scheme, **arguments), lf.sample(batch_of(harmonic), scheme, **arguments))
+        scheme, arguments = varied(scheme_name, n, dim)
+        arguments |= {"n_steps": 12, "burn_in": 3, "stride": 2, "seed": 11, "streams": np.arange(n) * 2**33 + 5}
+        assert_same_run(lf.sample(u, scheme, **arguments), lf.sample(batch_of(u), scheme, **arguments))
 
 
 @pytest.mark.parametrize("scheme_name", SCHEMES)

@@ -190,6 +190,13 @@ def test_divergence():
     assert caught.value.trajectory.positions.shape == (2, 1)
 
 
+def test_a_score_that_is_not_finite_is_named():
+    with pytest.raises(
+        lf.DivergenceError, match=r"There the score returned \[nan\], for t=0\.5: correct it, or use a larger"
+    ):
+        reverse(lambda x, t: np.where(t < 0.55, np.nan, -x), VP, n_particles=2, dim=1, n_steps=10, end=0.0, seed=1)
+
+
 @pytest.mark.parametrize("schedule", [VP, VE], ids=repr)
 @pytest.mark.parametrize("method", ["sde", "ode"])
 def test_networks_in_time(schedule, method):

@@ -213,6 +213,23 @@ def test_errors_can_be_pickled():
     np.testing.assert_array_equal(twin.last_position, error.last_position)
 
 
+def test_errors_of_a_run_can_be_pickled():
+    """With all they carry, or without the trajectory where its potential cannot be."""
+    well = lf.potentials.DoubleWell(5.0)
+    for potential in (well, lf.potentials.Batch(gradient=lambda x: well.gradient(x), dim=1)):
+        with pytest.raises(lf.DivergenceError) as caught:
+            lf.sample(potential, lf.ULA(0.4), n_particles=3, n_steps=100, seed=6)
+        error = caught.value
+        twin = pickle.loads(pickle.dumps(error))
+        assert str(twin) == str(error) and len(error.path) > 2
+        np.testing.assert_array_equal(twin.path, error.path)
+        np.testing.assert_array_equal(twin.observers[0].positions, error.observers[0].positions)
+        if potential is well:
+            np.testing.assert_array_equal(twin.trajectory.positions, error.trajectory.positions)
+        else:
+            assert twin.trajectory is None and error.trajectory is not None
+
+
 def test_interruptions_can_be_pickled():
     """So that they cross the border of a process pool."""
     traj = lf.sample(SPRING, ULA, n_steps=3, seed=1)

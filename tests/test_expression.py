@@ -221,6 +221,14 @@ def test_replace_compiles_nothing():
         first.replace(c=1.0)
 
 
+def test_variables_that_do_not_occur_are_free_directions():
+    u = Expression("x**2", variables="x y")
+    assert u.dim == 2
+    np.testing.assert_array_equal(u.gradient([3.0, 5.0]), [6.0, 0.0])
+    with pytest.raises(ValueError, match="the parameter 'y' does not occur"):
+        Expression("x**2", variables="x", y=1.0)
+
+
 def test_repr_pickle_and_copy():
     u = Expression("(x - a)**2", variables=("x",), start=[2.0], a=1.5)
     assert repr(u) == "Expression('(x - a)**2', variables=('x',), a=1.5)"

@@ -176,7 +176,7 @@ def test_the_number_of_calls_does_not_grow_with_the_dimension(monkeypatch):
     for n in (2, 300):
         calls, functions = counted(springs(n))
         Custom(**functions)
-        assert calls["gradient"] == 3
+        assert calls["gradient"] == 4  # at the start, and at three points near it
         assert calls["energy"] < 60
 
 
@@ -184,7 +184,7 @@ def test_it_stops_when_its_time_is_over(monkeypatch):
     monkeypatch.setattr(gradient_check, "_SECONDS", 0.0)
     calls, functions = counted(springs(30))
     Custom(**functions)
-    assert calls["gradient"] == 1
+    assert calls["gradient"] == 2
     assert calls["energy"] <= 9
     with pytest.raises(ValueError, match="component 20 is"):
         Custom(**with_error(springs(30), lambda out: CHANGES["sign"](out, 20)))
@@ -265,6 +265,31 @@ def test_functions_that_do_something_else(changes, error, message):
     with pytest.raises(error, match=message) as caught:
         Custom(**springs(2) | changes)
     assert len(str(caught.value)) < 300
+
+
+def distance(x, out):
+    r = lf.math.sqrt(x[0] * x[0] + x[1] * x[1])
+    out[0], out[1] = x[0] / r, x[1] / r
+
+
+@pytest.mark.parametrize("energy", [None, lambda x: lf.math.sqrt(x[0] * x[0] + x[1] * x[1])])
+def test_a_start_without_a_gradient_is_refused(energy):
+    with pytest.raises(
+        ValueError, match=r"not finite at start=\[0\.0, 0\.0\] \(component 0 of the gradient is nan .*give start="
+    ):
+        Custom(energy=energy, gradient=distance, dim=2)
+    Custom(energy=energy, gradient=distance, dim=2, start=[1.0, 0.0])
+    Custom(energy=energy, gradient=distance, dim=2, check=False)
+
+
+def test_a_start_at_which_only_plain_python_raises_is_accepted():
+    def energy(x):
+        return lf.math.where(x[0] > 0.0, 0.5 * x[0] * x[0] * math.log(x[0]), 0.0)
+
+    def gradient(x, out):
+        out[0] = lf.math.where(x[0] > 0.0, x[0] * math.log(x[0]) + 0.5 * x[0], 0.0)
+
+    assert Custom(energy=energy, gradient=gradient, dim=1).gradient([0.0]) == 0.0
 
 
 def whole(x, out):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import copy
 import ctypes
+import inspect
 import pickle
+import re
 import textwrap
 import threading
 
@@ -75,15 +77,15 @@ def test_an_interrupt_just_after_the_kernels(monkeypatch, backend):
     potential = WELL if backend == "cpp" else lf.potentials.Batch(gradient=WELL.gradient, dim=2)
     sim = lf.Simulation(potential, BAOAB, n_particles=5, seed=5, initial=[1.0, 0.5])
     sim.run(10)
-    before, right = sim.positions, problem.State.__post_init__
+    before, right = sim.positions, problem.State.__init__
 
-    def interrupt(state):
+    def interrupt(*values):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(problem.State, "__post_init__", interrupt)
+    monkeypatch.setattr(problem.State, "__init__", interrupt)
     with pytest.raises(lf.Interrupted):
         sim.run(10)
-    monkeypatch.setattr(problem.State, "__post_init__", right)
+    monkeypatch.setattr(problem.State, "__init__", right)
     assert sim.step == 10 and sim.positions is before
     sim.run(10)
     whole = lf.Simulation(potential, BAOAB, n_particles=5, seed=5, initial=[1.0, 0.5])
@@ -135,6 +137,20 @@ def test_frames_belong_to_one_run():
         sim.run(3, record=[frames])
     assert sim.step == 3
     assert repr(frames) == "<Frames: 3 so far, every=1, start=0>"
+
+
+@pytest.mark.parametrize("step_size", [0.25, [0.25, 0.5]])
+def test_frames_have_times(step_size):
+    sim = lf.Simulation(WELL, lf.ULA(step_size), n_particles=2, seed=1, first_step=4)
+    sim.run(3)
+    frames = lf.observers.Frames(2)
+    with pytest.raises(ValueError, match="has seen no run"):
+        _ = frames.times
+    sim.run(5, record=[frames])
+    np.testing.assert_array_equal(frames.times, np.multiply.outer([9, 11], step_size))
+    np.testing.assert_array_equal(
+        lf.sample(WELL, lf.ULA(step_size), n_particles=2, n_steps=2).times[-1], frames.times[0] / 4.5
+    )
 
 
 @pytest.mark.parametrize(
@@ -451,22 +467,96 @@ def test_step_sizes_that_look_like_one_per_component():
     lf.Simulation(WELL, lf.MALA([0.1, 0.2]), n_particles=2, seed=1)
 
 
+def sample(**given):
+    return lf.sample(WELL, ULA, **given)
+
+
+def run(*args, **given):
+    return lf.Simulation(WELL, ULA).run(*args, **given)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: lf.ULA(0.1, friction=1.0), "ULA has no argument 'friction'; did you mean drag"),
-        (lambda: lf.MALA(dt=0.1), "MALA has no argument 'dt'; did you mean step_size"),
-        (lambda: lf.BAOAB(0.1, gamma=1.0), "BAOAB has no argument 'gamma'; did you mean friction"),
+        (lambda: lf.ULA(0.1, friction=1.0), "ULA() has no argument 'friction'; did you mean drag (lambda"),
+        (lambda: lf.MALA(dt=0.1), "MALA() has no argument 'dt'; did you mean step_size?"),
+        (lambda: lf.BAOAB(0.1, gamma=1.0), "BAOAB() has no argument 'gamma'; did you mean friction"),
         (lambda: lf.BAOAB(0.1, friction=1.0, temperature=2.0), "did you mean kT"),
-        (lambda: lf.ULA(0.1, beta=2.0), r"did you mean kT = 1/beta"),
+        (lambda: lf.ULA(0.1, beta=2.0), "did you mean kT = 1/beta"),
         (lambda: lf.BAOAB(0.1, tau=2.0), "did you mean friction = 1/tau"),
         (lambda: lf.ULA(0.1, gamma=2.0), "did you mean drag"),
-        (lambda: lf.ULA(0.1, foo=2.0), "ULA has no argument 'foo'; it takes step_size, kT, drag"),
+        (lambda: lf.ULA(0.1, foo=2.0), "ULA() has no argument 'foo'; it takes step_size, kT, drag"),
+        (lambda: lf.ULA(0.1, rng=2), "did you mean seed? seed belongs to lf.sample and lf.Simulation"),
+        (lambda: lf.ULA(), "ULA(): missing a required argument: 'step_size'"),
+        (
+            lambda: sample(dt=0.1),
+            "sample() has no argument 'dt'; did you mean step_size? step_size belongs to the scheme",
+        ),
+        (lambda: sample(T=1.0), "did you mean kT, the temperature in energy units? kT belongs to the scheme"),
+        (lambda: sample(beta=1.0), "did you mean kT = 1/beta? kT belongs to the scheme"),
+        (lambda: sample(friction=1.0), "sample() has no argument 'friction'; friction belongs to the scheme"),
+        (lambda: sample(gamma=1.0), "did you mean friction (gamma, a rate)? friction belongs to the scheme"),
+        (lambda: sample(record=[]), "sample() has no argument 'record'; record belongs to Simulation.run"),
+        (lambda: lf.sample(WELL, ULA), "sample(): missing a required argument: 'n_steps'"),
+        (
+            lambda: lf.Simulation(WELL, ULA, n_chains=4),
+            "Simulation() has no argument 'n_chains'; did you mean n_particles?",
+        ),
+        (lambda: lf.Simulation(WELL, ULA, tune=4), "did you mean burn_in? burn_in belongs to lf.sample"),
+        (lambda: lf.Simulation(WELL), "Simulation(): missing a required argument: 'scheme'"),
+        (lambda: run(steps=4), "Simulation.run() has no argument 'steps'; did you mean n_steps?"),
+        (
+            lambda: run(4, thin=2),
+            "did you mean stride? stride belongs to lf.sample; Simulation.run takes record=[lf.obs",
+        ),
+        (
+            lambda: run(4, seed=2),
+            "Simulation.run() has no argument 'seed'; seed belongs to lf.sample and lf.Simulation",
+        ),
     ],
 )
 def test_names_of_other_packages_get_a_hint(make, message):
-    with pytest.raises(TypeError, match=message):
+    with pytest.raises(TypeError, match=re.escape(message)):
         make()
+
+
+HERE = {
+    "n_particles": "n_chains chains num_chains n_walkers batch_size",
+    "n_steps": "steps num_steps n_samples num_samples draws",
+    "initial": "x0 init initial_positions q0 start",
+    "velocities": "v0",
+    "seed": "rng random_state key",
+    "stride": "thin thinning every save_every",
+    "burn_in": "warmup tune burnin equilibration",
+    "precision": "dtype",
+    "threads": "n_jobs num_threads n_threads",
+    "backend": "device",
+}
+
+
+@pytest.mark.parametrize("here", HERE)
+def test_names_of_other_packages_for_arguments_of_runs(here):
+    for name in HERE[here].split():
+        with pytest.raises(TypeError, match=rf"^sample\(\) has no argument '{name}'; did you mean {here}\?$"):
+            sample(**{name: 1})
+
+
+def test_errors_of_other_kinds_pass_through():
+    def gradient(x):
+        raise TypeError("of the user's")
+
+    with pytest.raises(TypeError, match=r"^of the user's"):
+        lf.sample(lf.potentials.Batch(gradient=gradient, dim=2), ULA, n_steps=3)
+
+
+def test_signatures_are_shown():
+    for function, names in (
+        (lf.ULA, "step_size kT drag"),
+        (lf.Simulation.run, "self n_steps record progress"),
+        (lf.BAOAB, "step_size friction drag kT"),
+    ):
+        assert " ".join(inspect.signature(function).parameters) == names
+    assert next(iter(inspect.signature(lf.sample).parameters)) == "potential" and lf.sample.__name__ == "sample"
 
 
 def test_masses_of_particles_get_a_hint():

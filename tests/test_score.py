@@ -343,6 +343,20 @@ def test_unstable_step_size_says_so():
     assert np.isfinite(frozen.positions).all()
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_score_that_is_not_finite_is_named(wrong):
+    """Also where particles have gone far in large steps, as they do at wide levels."""
+
+    def score(x, sigma):
+        return np.where(np.abs(x) > 1e4, wrong, 0.0 * x)
+
+    arguments = {"step_size": 0.5, "n_steps": 200, "initial": np.zeros((3, 2)), "seed": 1}
+    with pytest.raises(
+        lf.DivergenceError, match=rf"There the score returned \[.*{wrong}.*\], for sigma=1000: correct it"
+    ):
+        annealed_langevin(score, [1000.0, 1.0], **arguments)
+
+
 def test_ctrl_c_keeps_the_positions():
     def score(x, sigma):
         calls.append(sigma)

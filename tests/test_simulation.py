@@ -29,7 +29,6 @@ DTYPES = {"double": np.float64, "single": np.float32}
         (10, 0, 3, [3, 6, 9]),
         (10, 5, 3, [8, 11, 14]),
         (10, 5, 10, [15]),
-        (10, 5, 11, []),
         (0, 5, 1, []),
         (0, 0, 1, []),
     ],
@@ -51,6 +50,23 @@ def test_frames_and_their_numbers(scheme, n_steps, burn_in, stride, expected):
         assert traj.velocities.shape == traj.positions.shape
         if len(expected) and expected[-1] == burn_in + n_steps:
             np.testing.assert_array_equal(traj.velocities[-1], traj.final.velocities)
+
+
+def test_a_stride_beyond_the_run():
+    with pytest.warns(
+        UserWarning, match=r"stride=11 is larger than n_steps=10: no frame is stored. Use stride=10 or less"
+    ) as w:
+        traj = lf.sample(WELL, BAOAB, n_particles=3, n_steps=10, burn_in=5, stride=11, seed=1)
+    assert w[0].filename == __file__
+    assert traj.positions.shape == traj.velocities.shape == (0, 3, 2) and traj.final.step == 15
+
+
+def test_a_burn_in_and_steps_that_the_noise_does_not_reach():
+    gradients = []
+    slow = lf.potentials.Batch(gradient=lambda x: gradients.append(1) or x, dim=2)
+    with pytest.raises(ValueError, match=r"burn_in=.* and n_steps=.* lead to step .*; the noise .* ends at 115292"):
+        lf.sample(slow, ULA, burn_in=2**59, n_steps=2**59 + 10**12, stride=None)
+    assert not gradients
 
 
 def test_no_frames():
@@ -252,6 +268,19 @@ def test_maxwell_boltzmann_law():
 
 def test_cold_particles_start_at_rest():
     assert not lf.Simulation(WELL, lf.BAOAB(0.1, friction=1.0, kT=0.0), n_particles=9).velocities.any()
+
+
+def test_masses_that_may_be_per_particle_or_per_component():
+    with pytest.warns(
+        UserWarning, match=r"\(2,\) is taken per component.*mass\[:, np.newaxis\].*mass\[np.newaxis, :\]"
+    ) as w:
+        sim = lf.Simulation(WELL, BAOAB, n_particles=2, mass=[1.0, 2.0])
+    assert w[0].filename == __file__
+    np.testing.assert_array_equal(sim.mass, [[1.0, 2.0]])
+    clear = np.array([1.0, 2.0])
+    for n, mass in ((2, clear[:, np.newaxis]), (2, clear[np.newaxis, :]), (2, [3.0, 3.0]), (3, clear), (1, clear)):
+        lf.Simulation(WELL, BAOAB, n_particles=n, mass=mass)  # warnings are errors here
+    lf.Simulation(SPRING, BAOAB, mass=[2.0])
 
 
 def test_time():

@@ -51,6 +51,8 @@ CUT_STAGES = "tests/test_runner.py::test_a_run_that_is_cut_where_a_stage_begins"
 INTERRUPT = "tests/test_runner.py::test_an_interrupt_just_after_the_kernels[cpp]"
 OBSERVERS = "tests/test_runner.py::test_several_observers_at_once[BAOAB-cpp]"
 BATCH = "tests/test_batch.py::test_same_bits_on_every_level"
+LINE = f"{BATCH} -k '1]'"
+CELLS = f"{BATCH} -k '37]'"
 
 # in the order of the files, for a change back is compiled with the next one
 MUTATIONS = [
@@ -95,92 +97,59 @@ MUTATIONS = [
         " & less(log_ratio, T(RealOf<T>(__builtin_inf())))", "",
         "tests/test_mala.py::test_an_energy_of_minus_infinity_is_rejected[cpp-150-double]",
     ),
-    # ---- the step loop
+    # ---- a group of particles
     Mutation(
-        "energy not restored on rejection", "kernels/block.hpp",
-        "    energy_ = select(accept, energy_, old_energy_);\n", "", MALA,
-    ),
-    Mutation(
-        "gradient not restored on rejection", "kernels/block.hpp",
-        "      f.g[c] = select(accept, f.g[c], f.old_g[c]);\n", "", MALA,
-    ),
-    Mutation(
-        "rejections counted", "kernels/block.hpp", "select(accept, T(Real(1)), T(Real(0)))",
-        "select(accept, T(Real(0)), T(Real(1)))", MALA,
-    ),
-    Mutation(
-        "acceptances of a chunk forgotten", "kernels/block.hpp", "stretch_->accepted[first_ + lane] += ",
+        "acceptances of a chunk forgotten", "kernels/group.hpp", "stretch_->accepted[first_ + lane] += ",
         "stretch_->accepted[first_ + lane] = ", MALA,
     ),
     Mutation(
-        "reverse move from the wrong side", "kernels/block.hpp", "squared_noise(f.x[c], f.g[c], f.old_x[c]",
-        "squared_noise(f.x[c], f.old_g[c], f.old_x[c]", MALA,
-    ),
-    Mutation(
-        "gradient kept after a move", "kernels/block.hpp", "      if (pass.properties & kMoves) positions_changed();\n",
-        "", TEXTBOOK("BABAOABAB"),
-    ),
-    Mutation(
-        "gradient kept across rows", "kernels/block.hpp",
+        "gradient kept across rows", "kernels/group.hpp",
         "    if (problem_.parameter_row_stride) positions_changed();\n", "", STAGES("BAOAB"),
     ),
     Mutation(
-        "row not turned", "kernels/block.hpp",
-        "        turn_to_row(f, row_of(*stretch_, step));\n", "", STAGES("ULA"),
+        "coefficients of a row not loaded", "kernels/group.hpp",
+        "    if (row == row_) return;\n    row_ = row;\n    load_coefficients();\n",
+        "    if (row == row_) return;\n    row_ = row;\n", STAGES("ULA"),
     ),
     Mutation(
-        "coefficients of a row not loaded", "kernels/block.hpp", "    row_ = row;\n    load_coefficients();\n",
-        "    row_ = row;\n", STAGES("ULA"),
+        "parameters of a row not loaded", "kernels/group.hpp",
+        "problem_.parameters + row_ * problem_.parameter_row_stride", "problem_.parameters", STAGES("ULA"),
     ),
     Mutation(
-        "parameters of a row not loaded", "kernels/block.hpp", "    f.potential.p = parameters();\n", "", STAGES("ULA"),
-    ),
-    Mutation(
-        "velocities not recorded", "kernels/block.hpp",
+        "velocities not recorded", "kernels/group.hpp",
         "      if (r.velocities) write(r.velocities + offset, v_, last_v_);\n", "", OBSERVERS,
     ),
     Mutation(
-        "frozen particle shown as it is", "kernels/block.hpp", "frozen_[lane] ? last : current", "current",
+        "frozen particle shown as it is", "kernels/group.hpp", "frozen_[lane] ? last : current", "current",
         FROZEN("ULA"),
     ),
     Mutation(
-        "last finite state not kept", "kernels/block.hpp",
+        "last finite state not kept", "kernels/group.hpp",
         "        set_lane(last_x_[c], lane, get_lane(x_[c], lane));\n", "", FROZEN("ULA"),
     ),
     Mutation(
-        "last finite velocity not kept", "kernels/block.hpp",
+        "last finite velocity not kept", "kernels/group.hpp",
         "        if (problem_.has_velocities()) set_lane(last_v_[c], lane, get_lane(v_[c], lane));\n", "",
         FROZEN("BAOAB"),
     ),
     Mutation(
-        "step of a divergence off by one", "kernels/block.hpp", "freeze_diverged(step + 1)", "freeze_diverged(step)",
-        FIRST,
-    ),
-    Mutation(
-        "infinite velocity overlooked", "kernels/block.hpp", "sum += v_[c] * T(Real(0))", "sum += T(Real(0))",
+        "infinite velocity overlooked", "kernels/group.hpp", "sum += v_[c] * T(Real(0))", "sum += T(Real(0))",
         "tests/test_divergence.py -k velocity_alone",
     ),
     Mutation(
-        "noise window too short", "kernels/block.hpp", "last_set * dim)", "(last_set - 1) * dim)",
+        "noise window too short", "kernels/group.hpp", "end * normals + ahead)", "(end - 1) * normals + ahead)",
         f"{WALK}[baseline-1-1-double]",
     ),
     Mutation(
-        "noise window without the look ahead", "kernels/block.hpp", "(problem_.looks_ahead() ? 1 : 0)", "0",
+        "noise window without the look ahead", "kernels/group.hpp", "end * normals + ahead)", "end * normals)",
         OVERDAMPED("LM"),
     ),
     Mutation(
-        "look ahead begins anew", "kernels/block.hpp",
-        "with_normals(f, static_cast<uint64_t>(stretch_->first_step) * dim", "with_normals(f, 0", OVERDAMPED("LM"),
+        "look ahead begins anew", "kernels/group.hpp", "Tag::thermal, first * normals, end", "Tag::thermal, 0, end",
+        OVERDAMPED("LM"),
     ),
     Mutation(
-        "look ahead does not move on", "kernels/block.hpp", "        if (ahead) f.xi[c] = xi;\n", "",
-        f"{KEPT} -k Leimkuhler",
-    ),
-    Mutation(
-        "components of one normal", "kernels/block.hpp", "apply(start + i, xi[i])", "apply(start + i, xi[0])", WALK,
-    ),
-    Mutation(
-        "last lane not stored", "kernels/block.hpp", "for (int lane = 0; lane < valid_; ++lane) {\n      const T* from",
+        "last lane not stored", "kernels/group.hpp", "for (int lane = 0; lane < valid_; ++lane) {\n      const T* from",
         "for (int lane = 0; lane < valid_ - 1; ++lane) {\n      const T* from",
         "tests/test_bits.py -k 'small_crowds and DoubleWell and LeimkuhlerMatthews'",
     ),
@@ -188,6 +157,71 @@ MUTATIONS = [
         "coefficients of other particles", "kernels/coefficients.hpp", "value[particle(lane) * c.particle_stride]",
         "value[lane * c.particle_stride]", "tests/test_bits.py -k 'parameters_of_their_own and double'",
     ),
+    Mutation(
+        "coefficients of a cell's first component", "kernels/coefficients.hpp", "load_cell<Cell>(k[i].value + c)",
+        "repeat<Cell>(k[i].value[c])", CELLS,
+    ),
+    # ---- cells
+    Mutation("sum of a cell", "kernels/cells.hpp", "sum.v[0] += cell.v[i];", "sum.v[0] += cell.v[0];", CELLS),
+    Mutation("sum of one particle's cell", "kernels/cells.hpp", "sum += cell.v[0][i];", "sum += cell.v[0][0];", CELLS),
+    # ---- the step loops
+    Mutation(
+        "step of a divergence off by one", "kernels/block.hpp", "this->freeze_diverged(step)",
+        "this->freeze_diverged(step - 1)", FIRST,
+    ),
+    Mutation(
+        "row not turned", "kernels/block.hpp", "        this->use_row(row_of(*stretch_, step));\n", "", STAGES("ULA"),
+    ),
+    Mutation(
+        "line: energy not restored on rejection", "kernels/block.hpp",
+        "            energy = select(accept, energy, old_energy);\n", "", LINE,
+    ),
+    Mutation(
+        "line: gradient not restored on rejection", "kernels/block.hpp",
+        "            s.gradient = select(accept, s.gradient, old_gradient);\n", "", LINE,
+    ),
+    Mutation(
+        "line: old gradient not kept", "kernels/block.hpp", "            old_gradient = s.gradient;\n", "", LINE,
+    ),
+    Mutation(
+        "line: gradient kept after a move", "kernels/block.hpp",
+        "        if (properties & kMoves) gradient_is_current = energy_is_current = false;\n", "", LINE,
+    ),
+    Mutation("line: energy forgotten", "kernels/block.hpp", "    energy_ = energy;\n", "", LINE),
+    Mutation("line: gradient forgotten", "kernels/block.hpp", "    g_[0] = s.gradient;\n", "", LINE),
+    Mutation("line: normals used again", "kernels/block.hpp", "    normals_.drop_until(normal);\n", "", LINE),
+    Mutation("line: look ahead forgotten", "kernels/block.hpp", "    xi_[0] = s.next_xi;\n", "", LINE),
+    Mutation(
+        "line: the same normal twice", "kernels/block.hpp", "          if (!ahead) s.xi = s.next_xi;\n",
+        "          s.xi = s.next_xi;\n", LINE,
+    ),
+    Mutation(
+        "energy not restored on rejection", "kernels/block.hpp",
+        "    energy_ = select(accept, energy_, old_energy_);\n", "", MALA,
+    ),
+    Mutation(
+        "gradient not restored on rejection", "kernels/block.hpp",
+        "      store_cell(g_ + c, select(all, load_cell<Cell>(g_ + c), load_cell<Cell>(old_g_ + c)));\n", "", MALA,
+    ),
+    Mutation(
+        "rejections counted", "kernels/block.hpp",
+        "    accepted_ += select(accept, T(Real(1)), T(Real(0)));\n    energy_",
+        "    accepted_ += select(accept, T(Real(0)), T(Real(1)));\n    energy_", MALA,
+    ),
+    Mutation(
+        "reverse move from the wrong side", "kernels/block.hpp",
+        "squared_noise(load_cell<Cell>(x_ + c), load_cell<Cell>(g_ + c)",
+        "squared_noise(load_cell<Cell>(x_ + c), load_cell<Cell>(old_g_ + c)", MALA,
+    ),
+    Mutation(
+        "gradient kept after a move", "kernels/block.hpp",
+        "      if (pass.properties & kMoves) this->positions_changed();\n", "", TEXTBOOK("BABAOABAB"),
+    ),
+    Mutation(
+        "look ahead does not move on", "kernels/block.hpp", "      store_cell(xi_ + c, s.next_xi);\n", "",
+        OVERDAMPED("LM"),
+    ),
+    Mutation("components of one normal", "kernels/block.hpp", "apply(cell, c, xi + c)", "apply(cell, c, xi)", WALK),
     # ---- what falls on a step
     Mutation("recordings off by one", "kernels/looks.hpp", "past / r.every + 1", "past / r.every", CUT_FRAMES),
     Mutation(
@@ -197,8 +231,8 @@ MUTATIONS = [
     ),
     # ---- noise
     Mutation(
-        "window refilled too late", "core/streams.hpp", "number < begin_ || number >= end_",
-        "number < begin_ || number > end_", f"{WALK} -k 'double and 1'",
+        "window goes on at the wrong row", "core/streams.hpp", "next_ = first + uint64_t(n)",
+        "next_ = next_ + uint64_t(n)", f"{WALK} -k 'double and 1'",
     ),
     Mutation(
         "precisions share a tag", "core/streams.hpp", "sizeof(Real) == 4 ? uint64_t(kSinglePrecision) : 0", "0",
@@ -222,7 +256,7 @@ MUTATIONS = [
     ),
     # ---- the coupled loop
     Mutation(
-        "coefficient of element i", "kernels/coupled.cpp", "load<T>(c.value + i) :", "load<T>(c.value) :",
+        "coefficient of element i", "kernels/coupled.cpp", "load_cell<T>(c.value + i) :", "load_cell<T>(c.value) :",
         f"{BATCH} -k ULA",
     ),
     Mutation(
@@ -231,7 +265,7 @@ MUTATIONS = [
     ),
     Mutation(
         "coupled test: gradient of a rejected proposal", "kernels/coupled.cpp",
-        "select(accept, load<Wide>(m.new_g + i), load<Wide>(m.g + i))", "load<Wide>(m.new_g + i)",
+        "select(accept, load_cell<Wide>(m.new_g + i), load_cell<Wide>(m.g + i))", "load_cell<Wide>(m.new_g + i)",
         "tests/test_batch.py -k 'same_bits_as_cpp and MALA and DoubleWell'",
     ),
     # ---- groups

@@ -13,24 +13,36 @@ namespace {
 template <class Real>
 class BoundRunner {
  public:
-  // `coefficients`: for each operation its arrays of shape (rows or 1, n or 1, dim or 1).
-  BoundRunner(const std::string& kind, const Addresses& functions, int dim, const Array<Real>& parameters,
-              const Parsed& parsed, const py::sequence& coefficients, uint64_t seed, const Array<uint64_t>& streams)
-      : parameters_(parameters), streams_(streams) {
-    if (parameters.ndim() != 2) throw py::value_error("parameters must have the shape (rows, parameters)");
+  BoundRunner(const std::string& kind, const Addresses& functions, int dim, const Parsed& parsed, uint64_t seed,
+              const Array<uint64_t>& streams)
+      : parsed_(parsed), streams_(streams) {
     if (streams.ndim() != 1) throw py::value_error("streams must have the shape (n,)");
-    rows_ = parameters.shape(0);
     Problem<Real> problem{};
     problem.potential = potential_number(kind);
     problem.external = external<Real>(functions);
-    problem.parameters = parameters.data();
-    problem.parameter_row_stride = rows_ > 1 ? parameters.shape(1) : 0;
     problem.dim = dim;
     problem.n_particles = streams.shape(0);
     problem.seed = seed;
     problem.streams = streams.data();
-    runner_ = std::make_unique<Runner<Real>>(kernels<Real>(), problem, parsed,
-                                             instructions(parsed, coefficients, problem.n_particles, dim));
+    runner_ = std::make_unique<Runner<Real>>(kernels<Real>(), problem, parsed);
+  }
+
+  // The numbers of the steps that follow: parameters of shape (1 or rows, p), and for each operation coefficients of
+  // shape (1 or rows, 1 or n, 1 or dim).
+  void set_rows(const Array<Real>& parameters, const py::sequence& coefficients) {
+    if (busy_) throw std::runtime_error("this simulation is running already, in another thread");
+    if (parameters.ndim() != 2) throw py::value_error("parameters must have the shape (rows, parameters)");
+    int64_t rows = parameters.shape(0);
+    std::vector<Array<Real>> keep;
+    const auto program = instructions(coefficients, rows, keep);
+    if (parameters.shape(0) != 1 && parameters.shape(0) != rows) {
+      throw py::value_error("parameters and coefficients must have as many rows, or one");
+    }
+    const bool same = parameters_.data() == parameters.data();
+    runner_->set_rows(parameters.data(), parameters.shape(0) > 1 ? parameters.shape(1) : 0, program, same);
+    parameters_ = parameters;
+    keep_ = std::move(keep);
+    rows_ = rows;
   }
 
   py::tuple advance(int64_t first_step, int64_t n_steps, const Array<Real>& x, const py::object& v,
@@ -39,6 +51,7 @@ class BoundRunner {
     const int64_t n = runner_->problem().n_particles, dim = runner_->problem().dim;
     const bool has_velocities = runner_->problem().has_velocities();
     if (n_steps < 1) throw py::value_error("n_steps must be positive");
+    if (rows_ == 0) throw py::value_error("set_rows comes first");
     require_shape(x, "x", {n, dim});
     require_shape(accepted, "accepted", {n});
     require_shape(diverged, "diverged", {n});
@@ -95,26 +108,29 @@ class BoundRunner {
     bool& flag_;  // read and written with the GIL
   };
 
-  std::vector<Instruction<Real>> instructions(const Parsed& parsed, const py::sequence& coefficients, int64_t n,
-                                              int64_t dim) {
-    if (py::len(coefficients) != parsed.operations.size()) {
+  // `rows` becomes the number of rows where an array has more than one.
+  std::vector<Instruction<Real>> instructions(const py::sequence& coefficients, int64_t& rows,
+                                              std::vector<Array<Real>>& keep) const {
+    const int64_t n = runner_->problem().n_particles, dim = runner_->problem().dim;
+    if (py::len(coefficients) != parsed_.operations.size()) {
       throw py::value_error("coefficients must hold those of each operation");
     }
     std::vector<Instruction<Real>> program;
-    for (std::size_t i = 0; i < parsed.operations.size(); ++i) {
-      Instruction<Real> instruction{parsed.operations[i], {}};
+    for (std::size_t i = 0; i < parsed_.operations.size(); ++i) {
+      Instruction<Real> instruction{parsed_.operations[i], {}};
       int k = 0;
       for (const py::handle item : py::cast<py::sequence>(coefficients[i])) {
         if (k == kMaxCoefficients) throw py::value_error("an operation has too many coefficients");
         const auto a = exactly<Real>(item, "a coefficient");
-        if (a.ndim() != 3 || (a.shape(0) != 1 && a.shape(0) != rows_) || (a.shape(1) != 1 && a.shape(1) != n) ||
+        if (a.ndim() == 3 && rows == 1) rows = a.shape(0);
+        if (a.ndim() != 3 || (a.shape(0) != 1 && a.shape(0) != rows) || (a.shape(1) != 1 && a.shape(1) != n) ||
             (a.shape(2) != 1 && a.shape(2) != dim)) {
           throw py::value_error("a coefficient must have the shape (1 or rows, 1 or n, 1 or dim)");
         }
         const auto stride = [&](int axis, int64_t numbers) { return a.shape(axis) > 1 ? numbers : 0; };
         instruction.coefficients[k++] = {a.data(), stride(0, a.shape(1) * a.shape(2)), stride(1, a.shape(2)),
                                          stride(2, 1)};
-        keep_.push_back(a);
+        keep.push_back(a);
       }
       if (k != coefficient_count(instruction.operation)) throw py::value_error("a coefficient is missing");
       program.push_back(instruction);
@@ -143,10 +159,11 @@ class BoundRunner {
     stretch.recordings[stretch.n_recordings++] = recording;
   }
 
+  Parsed parsed_;
   Array<Real> parameters_;
   Array<uint64_t> streams_;
   std::vector<Array<Real>> keep_;
-  int64_t rows_ = 1;
+  int64_t rows_ = 0;  // none yet
   bool busy_ = false;
   std::unique_ptr<Runner<Real>> runner_;
 };
@@ -155,10 +172,10 @@ template <class Real>
 void register_for(py::module_& m, const char* name) {
   using Bound = BoundRunner<Real>;
   py::class_<Bound>(m, name)
-      .def(py::init<const std::string&, const Addresses&, int, const Array<Real>&, const Parsed&, const py::sequence&,
-                    uint64_t, const Array<uint64_t>&>(),
-           py::kw_only(), py::arg("kind"), py::arg("functions"), py::arg("dim"), py::arg("parameters").noconvert(),
-           py::arg("parsed"), py::arg("coefficients"), py::arg("seed"), py::arg("streams").noconvert())
+      .def(py::init<const std::string&, const Addresses&, int, const Parsed&, uint64_t, const Array<uint64_t>&>(),
+           py::kw_only(), py::arg("kind"), py::arg("functions"), py::arg("dim"), py::arg("parsed"), py::arg("seed"),
+           py::arg("streams").noconvert())
+      .def("set_rows", &Bound::set_rows, py::arg("parameters").noconvert(), py::arg("coefficients"))
       .def("advance", &Bound::advance, py::arg("first_step"), py::arg("n_steps"), py::arg("x").noconvert(),
            py::arg("v"), py::arg("accepted").noconvert(), py::arg("diverged").noconvert(), py::arg("rows"),
            py::arg("recordings"), py::arg("goes_on"), py::arg("threads"));

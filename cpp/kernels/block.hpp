@@ -59,8 +59,8 @@ class Block : public Group<Real, T> {
   void make_steps(int64_t n) {
     if constexpr (on_line<T>(Potential::kSmallestDim)) {
       if (dim_ == 1) {
-        problem_.properties& kTests ? along_line<true>(n) : along_line<false>(n);
-        return;
+        if (problem_.properties & kTests) return along_line<true>(n);
+        return along_line<false>(n);
       }
     }
     if constexpr (off_line<T>()) {

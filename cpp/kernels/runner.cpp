@@ -158,18 +158,13 @@ bool for_all(int64_t n, int threads, Workspace& workspace, std::size_t workspace
 }  // namespace
 
 template <class Real>
-Runner<Real>::Runner(const Kernels<Real>& kernels, const Problem<Real>& problem, const Parsed& parsed,
-                     std::vector<Instruction<Real>> program)
-    : kernels_(kernels), problem_(problem), passes_(parsed.passes), program_(std::move(program)) {
-  problem_.program = program_.data();
-  problem_.n_instructions = static_cast<int>(program_.size());
+Runner<Real>::Runner(const Kernels<Real>& kernels, const Problem<Real>& problem, const Parsed& parsed)
+    : kernels_(kernels), problem_(problem), passes_(parsed.passes) {
   problem_.passes = passes_.data();
   problem_.n_passes = static_cast<int>(passes_.size());
   problem_.normals_per_step = parsed.normals_per_step;
   problem_.uniforms_per_step = parsed.uniforms_per_step;
   problem_.properties = parsed.properties;
-  block_count_ = kernels.block_count(problem_);
-  workspace_bytes_ = kernels.workspace_bytes(problem_);
   // Worth keeping is what no operation after the last reading makes invalid.
   bool gradient = false, energy = false;
   for (const Pass& pass : passes_) {
@@ -178,6 +173,19 @@ Runner<Real>::Runner(const Kernels<Real>& kernels, const Problem<Real>& problem,
   }
   if (gradient) gradient_.resize(static_cast<std::size_t>(kernels.kept_reals(problem_, problem_.dim)));
   if (energy) energy_.resize(static_cast<std::size_t>(kernels.kept_reals(problem_, 1)));
+}
+
+template <class Real>
+void Runner<Real>::set_rows(const Real* parameters, int64_t row_stride, std::vector<Instruction<Real>> program,
+                            bool same) {
+  program_ = std::move(program);
+  problem_.program = program_.data();
+  problem_.n_instructions = static_cast<int>(program_.size());
+  problem_.parameters = parameters;
+  problem_.parameter_row_stride = row_stride;
+  known_ = known_ && same;
+  block_count_ = kernels_.block_count(problem_);
+  workspace_bytes_ = kernels_.workspace_bytes(problem_);
 }
 
 template <class Real>

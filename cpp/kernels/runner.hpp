@@ -27,11 +27,14 @@ struct Workspace {
 template <class Real>
 class Runner {
  public:
-  // The arrays that `problem` and the coefficients point to must outlive the runner.
-  Runner(const Kernels<Real>& kernels, const Problem<Real>& problem, const Parsed& parsed,
-         std::vector<Instruction<Real>> program);
+  // The arrays that `problem` points to must outlive the runner.
+  Runner(const Kernels<Real>& kernels, const Problem<Real>& problem, const Parsed& parsed);
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
+
+  // The numbers of the steps that follow; the arrays must live as long as they are used. `same`: the parameters are
+  // those before.
+  void set_rows(const Real* parameters, int64_t row_stride, std::vector<Instruction<Real>> program, bool same);
 
   // `goes_on`: the positions are those at which the last call ended. Returns false when `interrupted` (asked every 50
   // ms, by the calling thread alone) said so; the output arrays then hold nothing of use, the input arrays are as they
@@ -45,8 +48,8 @@ class Runner {
   Problem<Real> problem_;
   std::vector<Pass> passes_;
   std::vector<Instruction<Real>> program_;
-  int64_t block_count_;
-  std::size_t workspace_bytes_;  // of a thread
+  int64_t block_count_ = 0;
+  std::size_t workspace_bytes_ = 0;  // of a thread; not known before there are coefficients
   Workspace workspace_;
   std::vector<Real> gradient_, energy_;
   bool known_ = false;     // that these belong to the positions at which the last call ended, ...

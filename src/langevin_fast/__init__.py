@@ -9,6 +9,7 @@ from .cross_check import CrossCheck, cross_check
 from .errors import BackendUnavailableError, DivergenceError, Interrupted
 from .noise import noise
 from .sampling import sample
+from .schedules import Schedule
 from .schemes import BAOAB, MALA, ULA, LeimkuhlerMatthews, Scheme, Splitting, TamedULA
 from .simulation import Simulation
 from .trajectory import Trajectory
@@ -24,6 +25,7 @@ __all__ = [
     "DivergenceError",
     "Interrupted",
     "LeimkuhlerMatthews",
+    "Schedule",
     "Scheme",
     "Simulation",
     "Splitting",

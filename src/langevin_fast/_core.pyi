@@ -37,12 +37,11 @@ class DoubleRunner:
         kind: str,
         functions: dict[str, int],
         dim: int,
-        parameters: Array,
         parsed: Parsed,
-        coefficients: Sequence[Sequence[Array]],
         seed: int,
         streams: npt.NDArray[np.uint64],
     ) -> None: ...
+    def set_rows(self, parameters: Array, coefficients: Sequence[Sequence[Array]]) -> None: ...
     def advance(
         self,
         first_step: int,

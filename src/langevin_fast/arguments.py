@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,9 @@ from .errors import warn
 from .memory import check_memory
 from .noise import PRECISIONS, draw
 from .potentials.base import Potential
-from .schemes import Program, Scheme
+from .potentials.driven import Driven
+from .rows import Drive, parameters_of, program_of
+from .schemes import Scheme
 
 # so that step numbers, and sums of a few of them, are 64-bit integers
 MOST_STEPS = 2**60
@@ -74,6 +76,12 @@ def begin(
         if not isinstance(scheme, Scheme):
             raise TypeError(f"scheme must be a scheme such as lf.BAOAB(...); got {checks.shorten(scheme)}")
     _check_alike(potentials, schemes)
+    first_step = checks.integer("first_step", first_step, 0, MOST_STEPS)
+    given = potentials[0], schemes[0]
+    driven = isinstance(given[0], Driven) or given[1].schedule is not None
+    if driven:
+        start = Drive(*given, np.ones((1, 1)))
+        potentials, schemes = [start.potential_at(first_step)], [start.scheme_at(first_step)]
     potential, scheme = potentials[0], schemes[0]
     if scheme.metropolised and not potential.has_energy:
         raise ValueError(f"{scheme!r} needs the energy, which {potential!r} does not have")
@@ -104,16 +112,15 @@ def begin(
 
     problem = Problem(
         potentials=tuple(potentials),
-        parameters=_parameters(potentials, dtype),
-        program=_program(schemes, mass_array, dtype),
-        stages=stages,
+        parameters=parameters_of(potentials, dtype),
+        program=program_of(schemes, mass_array, dtype),
+        changes=Drive(*given, mass_array) if driven else stages,
         dtype=dtype,
         seed=seed,
         streams=stream_array,
     )
-    first_step = checks.integer("first_step", first_step, 0, MOST_STEPS)
     check_last_step(problem, "first_step", first_step, first_step)
-    for p, s in zip(potentials, schemes, strict=True):
+    for p, s in [given] if driven else zip(potentials, schemes, strict=True):
         _warn_if_unstable(p, s, mass_array)
         if precision == "single":
             _warn_if_frozen(s, mass_array, positions, p.default_start)
@@ -158,35 +165,8 @@ def _check_alike(potentials: Sequence[Potential], schemes: Sequence[Scheme]) -> 
             raise ValueError(f"schemes that follow one another must be alike; got {schemes[0]!r} and {scheme!r}")
 
 
-def _parameters(potentials: Sequence[Potential], dtype: Any) -> np.ndarray:
-    """Those of each potential, as a row."""
-
-    def row(potential: Potential) -> np.ndarray:
-        return checks.cast(lambda: f"the parameters of {potential!r}", potential.parameters, dtype)[np.newaxis]
-
-    return row(potentials[0]) if len(potentials) == 1 else np.concatenate([row(potential) for potential in potentials])
-
-
-def _program(schemes: Sequence[Scheme], mass: np.ndarray, dtype: Any) -> Program:
-    """The program of the schemes, a row for each, rounded to the precision of the run."""
-    programs = []
-    for scheme in schemes:
-
-        def what(scheme: Scheme = scheme) -> str:
-            return f"step_size, kT, friction, drag or mass: the coefficients of {scheme!r}"
-
-        def cast(coefficient: np.ndarray, what: Callable[[], str] = what) -> np.ndarray:
-            if not np.isfinite(coefficient).all():
-                raise ValueError(f"{what()} are not finite")
-            return checks.cast(what, coefficient, dtype)
-
-        with np.errstate(all="ignore"):  # looked at above
-            programs.append(scheme.program(mass).map(cast))
-    return Program.stacked(programs)
-
-
 def _maxwell_boltzmann(problem: Problem, scheme: Scheme, mass: np.ndarray) -> np.ndarray:
-    scale = np.sqrt(np.reshape(scheme.kT, (-1, 1)) / mass).astype(problem.dtype)
+    scale = np.sqrt(np.reshape(scheme.kT_at(np.zeros(1)), (-1, 1)) / mass).astype(problem.dtype)
     velocities: np.ndarray = scale * draw("initial", problem.seed, problem.streams, 0, problem.dim, problem.dtype)
     return velocities
 
@@ -243,6 +223,11 @@ def _mass_array(mass: np.ndarray, n: int, dim: int) -> np.ndarray:
             hint = f"; for {len(mass)} particles of different masses add an axis: mass[:, np.newaxis]"
         raise ValueError(
             f"mass must be a number or have the shape ({dim},), ({n}, 1) or ({n}, {dim}); got {mass.shape}{hint}"
+        )
+    if mass.ndim == 1 and n == dim > 1 and (mass != mass[0]).any():
+        warn(
+            f"mass of shape ({dim},) is taken per component, and there are {n} particles as well. "
+            "Say mass[:, np.newaxis] if it is per particle, or mass[np.newaxis, :] if it is per component"
         )
     return mass if mass.ndim == 2 else mass.reshape(1, -1)
 

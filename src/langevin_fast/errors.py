@@ -6,6 +6,7 @@ and ``.observers``.
 
 from __future__ import annotations
 
+import pickle
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -44,7 +45,8 @@ class DivergenceError(ArithmeticError):
     path : ndarray of shape (k, dim)
         Where it was after each of the last steps, up to ten of them, `last_position` being the last.
     trajectory : Trajectory or None
-        The frames stored before that step, and the state there.
+        The frames stored before that step, and the state there. A pickled error has none where its potential (made of
+        functions, say) cannot be pickled.
     observers : tuple
         What was recorded, up to there.
     """
@@ -82,6 +84,15 @@ class DivergenceError(ArithmeticError):
             f"particle {self.particle} (stream {self.stream}) is not finite after step {self.step}; its last finite "
             f"position was {where} with step_size={self.step_size:g}{left}. {self.advice}"
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # without what would keep the error from crossing the border of a process pool
+        state = self.__dict__.copy()
+        try:
+            pickle.dumps([getattr(self.trajectory, name, None) for name in ("potential", "scheme")])
+        except Exception:
+            state["trajectory"] = None
+        return type(self), self.args, state
 
 
 class Interrupted(KeyboardInterrupt):

@@ -88,7 +88,7 @@ class Reference:
         self.seed, self.streams, self.precision = seed, [int(s) for s in streams], precision
         self._only: int | None = None
         self.h = np.reshape(scheme.step_size, (-1, 1))
-        self.kT = np.reshape(scheme.kT, (-1, 1))
+        self.kT = np.reshape(scheme.kT_at(np.zeros(1)), (-1, 1))
 
     def rows(self, number: int) -> list[int]:
         """Which vectors of normals step `number` uses."""

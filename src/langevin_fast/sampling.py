@@ -9,11 +9,13 @@ from numpy.typing import ArrayLike
 
 from . import checks
 from .arguments import MOST_STEPS
-from .errors import Interrupted, carrying
+from .errors import Interrupted, carrying, warn
+from .keywords import hinting
 from .memory import check_memory
 from .observers import Frames
 from .potentials.base import Potential
 from .progress import Progress
+from .rows import delayed
 from .schemes import Scheme
 from .simulation import Simulation
 from .trajectory import Trajectory
@@ -21,6 +23,7 @@ from .trajectory import Trajectory
 __all__ = ["sample"]
 
 
+@hinting
 def sample(
     potential: Potential,
     scheme: Scheme,
@@ -79,8 +82,7 @@ def sample(
         stride = checks.integer("stride", stride, 1, MOST_STEPS)
     try:
         simulation = Simulation(
-            potential,
-            scheme,
+            *delayed(potential, scheme, burn_in),
             initial=initial,
             velocities=velocities,
             n_particles=n_particles,
@@ -94,9 +96,19 @@ def sample(
         )
     except KeyboardInterrupt:
         raise Interrupted(None) from None
+    if burn_in + n_steps > simulation.last_step:
+        raise ValueError(
+            f"burn_in={burn_in} and n_steps={n_steps} lead to step {burn_in + n_steps}; the noise of this scheme in "
+            f"{potential.dim} dimensions ends at {simulation.last_step}"
+        )
     before = simulation.state
     frames = Frames(stride) if stride is not None and stride <= n_steps else None
     record = [] if frames is None else [frames]
+    if stride is not None and stride > n_steps > 0:
+        warn(
+            f"stride={stride} is larger than n_steps={n_steps}: no frame is stored. Use stride={n_steps} or less, or "
+            "stride=None if none is wanted"
+        )
     if frames is not None:
         check_memory(
             frames.n_bytes(before, n_steps),

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from . import arguments, checks
 from .backends.problem import State
 from .errors import carrying
+from .keywords import hinting
 from .observers import Frames, begin_recording, end_recording
 from .potentials.base import Potential
 from .progress import Progress
@@ -38,7 +39,7 @@ class Simulation:
         noise of their own.
     n_particles : int, optional
         Default: what the shapes of the other arguments say, else 1.
-    mass : float or array_like of shape (dim,), (n_particles, 1) or (n_particles, dim), default 1
+    mass : float or array_like of shape (dim,), (1, dim), (n_particles, 1) or (n_particles, dim), default 1
         Underdamped schemes only.
     seed : int, optional
         0 <= seed < 2**64. Default: a new one, which ``.seed`` reports.
@@ -52,16 +53,13 @@ class Simulation:
         The noise stream of each particle, 0 <= stream < 2**56. Default: 0, 1, 2, ...; ``streams=[17]`` reruns particle
         17 alone.
     first_step : int, default 0
-        The number of steps already made: the noise goes on from there. With the positions (and velocities) of an
-        earlier run this continues it.
+        Steps already made. With the positions (and velocities) of an earlier run this continues it.
     on_divergence : {"raise", "freeze"}
-        What happens when a particle is no longer finite: a :class:`DivergenceError`, or it stays where it last was
-        finite (``.diverged`` says since when) and the others go on.
+        When a particle is no longer finite: a :class:`DivergenceError`, or it stays where it last was (``.diverged``).
 
     Notes
     -----
-    Attributes cannot be set: what a simulation does is fixed when it is made. ``pickle`` and ``copy.deepcopy`` restore
-    everything; a copy goes on to the same bits.
+    Attributes cannot be set: what it does is fixed when it is made. Pickles and copies go on to the same bits.
 
     Raises
     ------
@@ -71,8 +69,7 @@ class Simulation:
         If the state would not fit into memory.
     """
 
-    _stepper: Stepper
-
+    @hinting
     def __init__(
         self,
         potential: Potential,
@@ -110,10 +107,8 @@ class Simulation:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not name.startswith("_"):
-            raise AttributeError(
-                f"{name}: attributes of a simulation cannot be set, what it does is fixed when it is made. Make a new "
-                "one, with initial=, velocities= and first_step= from this one to continue it"
-            )
+            how = "make a new one, with initial=, velocities= and first_step= from this one to continue it"
+            raise AttributeError(f"{name}: attributes of a simulation cannot be set; {how}")
         super().__setattr__(name, value)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -127,7 +122,7 @@ class Simulation:
 
     @property
     def potential(self) -> Potential:
-        """U."""
+        """U; a function of time too where a number of it follows a schedule."""
         return self._stepper.potential
 
     @property
@@ -147,7 +142,7 @@ class Simulation:
 
     @property
     def precision(self) -> str:
-        """Of the state, the noise and all arithmetic."""
+        """Of all arithmetic."""
         return "double" if self._stepper.beginning.problem.dtype is np.float64 else "single"
 
     @property
@@ -176,10 +171,14 @@ class Simulation:
         return self.state.step
 
     @property
+    def last_step(self) -> int:
+        """The last step that the noise reaches."""
+        return self._stepper.beginning.problem.last_step
+
+    @property
     def time(self) -> float | np.ndarray:
         """The time, one per particle where the step sizes are."""
-        time = self.times_at(self.step)
-        return time if np.ndim(time) else float(time)
+        return checks.plain(np.asarray(self.times_at(self.step)))
 
     def times_at(self, steps: int | np.ndarray) -> float | np.ndarray:
         """The times after so many steps, counted from step 0; with a last axis of particles where these differ."""
@@ -208,6 +207,7 @@ class Simulation:
         """For each particle the step after which it was first not finite, or -1; (n_particles,)."""
         return self.state.diverged
 
+    @hinting
     def run(self, n_steps: int, *, record: Sequence[Frames] = (), progress: bool | Progress | None = None) -> None:
         """Make `n_steps` steps. ``run(a); run(b)`` gives the same bits as ``run(a + b)``.
 
@@ -240,10 +240,10 @@ class Simulation:
         recordings = begin_recording(record, before, n_steps)
 
         def computed() -> tuple[Trajectory, Sequence[Frames], int]:
-            end_recording(record, self.step)
+            end_recording(record, self.step, self.times_at)
             return Trajectory.of(self, record[0] if record else None, before), record, self.step
 
         with carrying(computed):
             with bar as shown:
                 self._stepper.advance(n_steps, recordings, shown)
-            end_recording(record, self.step)
+            end_recording(record, self.step, self.times_at)

@@ -10,10 +10,11 @@ import numpy as np
 
 from . import backends
 from .arguments import Beginning, check_last_step
-from .backends.problem import Recording, Runner, State, StoppedError
+from .backends.problem import Recording, Runner, Stages, State, StoppedError
 from .errors import DivergenceError
 from .potentials.base import Potential
 from .progress import Progress
+from .rows import Drive
 from .schemes import Scheme
 
 # Steps are made in chunks of about this long, so that Ctrl-C and the progress bar are served in time.
@@ -44,6 +45,8 @@ class Stepper:
         self.recent: deque[State] = deque()  # states before, back to _PATH_STEPS steps ago
         self.runner: Runner | None = None
         self.seconds_per_step: float | None = None
+        changes = beginning.problem.changes
+        self.longest_chunk = _LONGEST_CHUNK if changes is None else min(_LONGEST_CHUNK, changes.most_steps)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "runner": None, "recent": deque()}  # no results depend on these
@@ -53,27 +56,29 @@ class Stepper:
         self.beginning.mass.flags.writeable = False
 
     @property
-    def row(self) -> int:
-        """Of the schedule, for the next step."""
-        stages = self.beginning.problem.stages
-        return 0 if stages is None else int(stages.rows(self.state.step, 1)[0])
+    def stage(self) -> int:
+        """In which the next step is."""
+        changes = self.beginning.problem.changes
+        return int(changes.rows(self.state.step, 1)[0]) if isinstance(changes, Stages) else 0
 
     @property
     def potential(self) -> Potential:
-        """U, for the next step."""
-        return self.beginning.problem.potentials[self.row]
+        """U: of the next step where there are stages, as a function of time where it is driven."""
+        problem = self.beginning.problem
+        return problem.changes.potential if isinstance(problem.changes, Drive) else problem.potentials[self.stage]
 
     @property
     def scheme(self) -> Scheme:
-        """What makes the next step."""
-        return self.beginning.schemes[self.row]
+        """What makes the steps, likewise."""
+        b = self.beginning
+        return b.problem.changes.scheme if isinstance(b.problem.changes, Drive) else b.schemes[self.stage]
 
     def times_at(self, steps: int | np.ndarray) -> float | np.ndarray:
         """The time after so many steps from step 0 on; one more axis, of particles, where each has a step size."""
         b = self.beginning
-        if b.problem.stages is None:
+        if not isinstance(b.problem.changes, Stages):
             return np.multiply.outer(steps, b.schemes[0].step_size)
-        counts = b.problem.stages.steps_of(np.asarray(steps))
+        counts = b.problem.changes.steps_of(np.asarray(steps))
         return sum(np.multiply.outer(counts[..., i], scheme.step_size) for i, scheme in enumerate(b.schemes))
 
     def check_steps(self, name: str, n_steps: int) -> None:
@@ -117,8 +122,8 @@ class Stepper:
         """How many of so many steps are made next."""
         if self.seconds_per_step is None:
             return 1  # nothing is known yet, and one step may take long
-        if n_steps > _LONGEST_CHUNK:
-            n_steps = _LONGEST_CHUNK
+        if n_steps > self.longest_chunk:
+            n_steps = self.longest_chunk
         if n_steps * self.seconds_per_step <= _CHUNK_SECONDS:
             return n_steps
         return max(int(_CHUNK_SECONDS / self.seconds_per_step), 1)
@@ -168,7 +173,9 @@ class Stepper:
             return None
         try:
             with np.errstate(all="ignore"):
-                finite = np.isfinite(self.potential.gradient(x)).all()
+                changes = self.beginning.problem.changes
+                u = changes.potential_at(self.state.step) if isinstance(changes, Drive) else self.potential
+                finite = np.isfinite(u.gradient(x)).all()
         except Exception:  # of a user's function, which cannot be asked then
             return None
         if finite:

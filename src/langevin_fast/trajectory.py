@@ -12,6 +12,7 @@ from .backends.problem import State
 from .errors import warn
 from .observers import Frames
 from .potentials.base import Potential
+from .potentials.driven import Driven
 from .schemes import Scheme
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Trajectory:
             positions=np.empty(none, state.positions.dtype) if frames is None else frames.positions,
             velocities=velocities,
             steps=steps,
-            times=np.asarray(run.times_at(steps)),
+            times=np.asarray(run.times_at(steps)) if frames is None else frames.times,
             acceptance_rate=rate,
             diverged=state.diverged,
             final=state,
@@ -137,6 +138,8 @@ class Trajectory:
     @cached_property
     def energies(self) -> np.ndarray:
         """U of every frame and particle, (n_frames, n_particles), in energy units; computed when first asked for."""
+        if isinstance(self.potential, Driven):
+            return self.potential.energy(self.positions, self.times)
         return self.potential.energy(self.positions)
 
     @property
@@ -200,8 +203,9 @@ class Trajectory:
         except ImportError:
             raise ImportError("to_inference_data needs ArviZ: pip install 'langevin-fast[arviz]'") from None
         stats = {}
-        if self.potential.has_energy and np.all(np.asarray(self.scheme.kT) > 0):
-            stats["lp"] = np.swapaxes(-self.energies / np.asarray(self.scheme.kT), 0, 1)
+        kT = self.scheme.kT_at(self.times)
+        if self.potential.has_energy and np.all(kT > 0):
+            stats["lp"] = np.swapaxes(-self.energies / kT, 0, 1)
         return arviz.from_dict(
             posterior={"x": np.swapaxes(self.positions, 0, 1)},
             sample_stats=stats or None,

@@ -10,7 +10,7 @@ import numpy as np
 from .. import _core
 from ..potentials.batch import Batch
 from ..schemes.operations import properties_of
-from .problem import Problem, Recording, State, StoppedError
+from .problem import Problem, Recording, State, StoppedError, Table
 
 # Noise is made for as many steps as fit into about this many bytes, and at least for a whole Philox block.
 _NOISE_BYTES = 2**20
@@ -66,12 +66,14 @@ class BatchRunner:
         self.sets = parsed.normals_per_step
         self.passes = [_Pass.of(p) for p in parsed.passes]
         self.noise = _Noise(problem)
+        assert isinstance(problem.potential, Batch)
+        self.potential = problem.potential
         self.stopped_at: State | None = None
         self.gradient: np.ndarray | None = None  # at the current positions
         self.energy: np.ndarray | None = None
+        self.table: Table | None = None
         self.row = -1
         self.busy = False
-        self._use_row(0)
 
     def advance(self, state: State, n_steps: int, recordings: Sequence[Recording] = ()) -> State:
         """See :class:`langevin_fast.backends.problem.Runner`; StoppedError also for what a user's function raises."""
@@ -108,8 +110,12 @@ class BatchRunner:
 
     def _steps(self, recordings: Sequence[Recording]) -> None:
         first_x, first_v = self.done.x, self.done.v
-        stages = self.problem.stages
-        rows = None if stages is None else stages.rows(self.done.step, self.end - self.done.step).tolist()
+        table = self.problem.table(self.done.step, self.end - self.done.step)
+        if not table.has_numbers_of(self.table):
+            self.table, self.row = table, -1
+        rows = None if table.rows is None else table.rows.tolist()
+        if rows is None:
+            self._use_row(0)
         while self.done.step < self.end:
             x, v = self.done.x, self.done.v
             step = self.done.step + 1
@@ -132,17 +138,19 @@ class BatchRunner:
     def _use_row(self, row: int) -> None:
         if self.row == row:
             return
+        assert self.table is not None
         self.row = -1  # until everything below is that of the new one
-        self.gradient = self.energy = None
         shape = len(self.problem.streams), self.problem.dim
 
         def of_row(coefficient: np.ndarray) -> np.ndarray:
             values = coefficient[row if len(coefficient) > 1 else 0]
             return values if values.size == 1 else np.ascontiguousarray(np.broadcast_to(values, shape))
 
-        self.coefficients = self.problem.program.map(of_row).coefficients
+        self.coefficients = self.table.program.map(of_row).coefficients
         potential = self.problem.potentials[row if len(self.problem.potentials) > 1 else 0]
         assert isinstance(potential, Batch)
+        if potential is not self.potential:
+            self.gradient = self.energy = None
         self.potential = potential
         self.row = row
 

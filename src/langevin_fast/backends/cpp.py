@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _core
 from ..potentials.compiled import CompiledPotential
-from .problem import Problem, Recording, State
+from .problem import Problem, Recording, State, Table
 
 # Shorter stretches run on one thread: on a busy machine the others may be scheduled only milliseconds later.
 _SERIAL_SECONDS = 1e-3
@@ -44,15 +44,14 @@ class CppRunner:
             kind=kind,
             functions=functions,
             dim=problem.dim,
-            parameters=problem.parameters,
             parsed=problem.program.parsed,
-            coefficients=problem.program.coefficients,
             seed=problem.seed,
             streams=problem.streams,
         )
         self._threads = threads
         self._seconds_per_step = 0.0
-        self._stages = problem.stages
+        self._problem = problem
+        self._table: Table | None = None  # whose numbers the C++ object has
         self._keep = keep
         self._stopped_at: State | None = None
 
@@ -62,6 +61,10 @@ class CppRunner:
         goes_on, self._stopped_at = state is self._stopped_at, None
         serial = n_steps * self._seconds_per_step < _SERIAL_SECONDS
         started = time.perf_counter()
+        table = self._problem.table(state.step, n_steps)
+        if table is not self._table and not table.has_numbers_of(self._table):
+            self._runner.set_rows(table.parameters, table.program.coefficients)
+            self._table = table
         arrays = self._runner.advance(
             state.step,
             n_steps,
@@ -69,7 +72,7 @@ class CppRunner:
             state.velocities,
             state.accepted,
             state.diverged,
-            None if self._stages is None else self._stages.rows(state.step, n_steps),
+            table.rows,
             recordings,
             goes_on,
             1 if serial else self._threads,

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import BackendUnavailableError
 from ..potentials.compiled import CompiledPotential
-from .problem import Problem, Recording, State
+from .problem import Problem, Recording, State, Table
 
 _THREADS_PER_BLOCK = 128
 # States are collected on the GPU up to about this many bytes, then fetched.
@@ -58,10 +58,7 @@ class CudaRunner:
         potential = problem.potential
         assert isinstance(potential, CompiledPotential)
         self.functions = potential.functions
-        # Numba has no arrays of no elements
-        parameters = problem.parameters if problem.parameters.size else np.zeros((1, 1), problem.dtype)
-        self.parameters = cuda.to_device(np.ascontiguousarray(parameters))
-        self.coefficients = [cuda.to_device(k) for group in problem.program.coefficients for k in group]
+        self.table: Table | None = None  # whose numbers are on the GPU
         self.streams = cuda.to_device(problem.streams)
         self._kept: tuple[State | None, list[Any]] = None, []  # a state, and its arrays on the GPU
 
@@ -94,8 +91,9 @@ class CudaRunner:
         n_threads = min(_THREADS_PER_BLOCK, n)
 
         step, end = state.step, state.step + n_steps
+        rows = self._use_table(problem.table(step, n_steps))
         while step < end:
-            until, row = self._one_row(step, end)
+            until, row = (end, 0) if rows is None else _one_row(rows, step, end)
             begin, stop, next_frame, until = _looks_ahead(
                 recordings, step, until, n * dim * len(kinds) * problem.dtype().itemsize
             )
@@ -121,13 +119,23 @@ class CudaRunner:
         self._kept = result, inside
         return result
 
-    def _one_row(self, step: int, end: int) -> tuple[int, int]:
-        """Where the row of the schedule changes next, and which one it is until there."""
-        if self.problem.stages is None:
-            return end, 0
-        rows = self.problem.stages.rows(step, end - step)
-        changes = np.flatnonzero(rows != rows[0])
-        return (step + int(changes[0]) if len(changes) else end), int(rows[0])
+    def _use_table(self, table: Table) -> np.ndarray | None:
+        from numba import cuda
+
+        if not table.has_numbers_of(self.table):
+            # Numba has no arrays of no elements
+            parameters = table.parameters if table.parameters.size else np.zeros((1, 1), self.problem.dtype)
+            self.parameters = cuda.to_device(np.ascontiguousarray(parameters))
+            self.coefficients = [cuda.to_device(k) for group in table.program.coefficients for k in group]
+            self.table = table
+        return table.rows
+
+
+def _one_row(rows: np.ndarray, step: int, end: int) -> tuple[int, int]:
+    """Where the row changes next, and which one it is until there; `rows` are those up to step `end`."""
+    left = rows[len(rows) - (end - step) :]
+    changes = np.flatnonzero(left != left[0])
+    return (step + int(changes[0]) if len(changes) else end), int(left[0])
 
 
 def _looks_ahead(

@@ -5,12 +5,44 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
 from ..potentials.base import Potential
 from ..schemes import Program
+
+
+class Table(NamedTuple):
+    """The numbers of some steps.
+
+    Attributes
+    ----------
+    parameters : (1 or rows, p) array
+    program : Program
+        Its coefficients have one row, or as many.
+    rows : (n,) array of int32 or None
+        Which row each of the steps uses; None: the first.
+    """
+
+    parameters: np.ndarray
+    program: Program
+    rows: np.ndarray | None
+
+    def has_numbers_of(self, other: Table | None) -> bool:
+        """Whether the numbers are the same objects."""
+        return other is not None and self.parameters is other.parameters and self.program is other.program
+
+
+class Rows(Protocol):
+    """What changes while steps are made."""
+
+    @property
+    def most_steps(self) -> int:
+        """For how many steps at a time a table may be asked."""
+
+    def table(self, problem: Problem, first_step: int, n: int) -> Table:
+        """The numbers of steps `first_step` to ``first_step + n - 1``."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +51,11 @@ class Stages:
 
     n_steps: int
     n_rows: int
+    most_steps: ClassVar[int] = 2**60
+
+    def table(self, problem: Problem, first_step: int, n: int) -> Table:
+        """See :class:`Rows`."""
+        return Table(problem.parameters, problem.program, self.rows(first_step, n))
 
     def rows(self, first_step: int, n: int) -> np.ndarray:
         """The rows of steps `first_step` to ``first_step + n - 1``, int32."""
@@ -38,13 +75,13 @@ class Problem:
     Attributes
     ----------
     potentials : tuple of Potential
-        One, or one for each row of a schedule; then all of the same kind.
+        One, or one for each of several stages; then all of the same kind.
     parameters : (rows, p) array
         Those of the potentials.
     program : Program
         Its coefficients have one row, or as many.
-    stages : Stages or None
-        Which row a step uses; None: the only one.
+    changes : Rows or None
+        What changes from step to step; None: nothing, there is one row.
     dtype : type
     seed : int
     streams : (n,) array of uint64
@@ -53,7 +90,7 @@ class Problem:
     potentials: tuple[Potential, ...]
     parameters: np.ndarray
     program: Program
-    stages: Stages | None
+    changes: Rows | None
     dtype: Any
     seed: int
     streams: np.ndarray
@@ -69,6 +106,14 @@ class Problem:
     def potential(self) -> Potential:
         """The first, which stands for all."""
         return self.potentials[0]
+
+    def table(self, first_step: int, n: int) -> Table:
+        """The numbers of steps `first_step` to ``first_step + n - 1``."""
+        return self._only if self.changes is None else self.changes.table(self, first_step, n)
+
+    @cached_property
+    def _only(self) -> Table:
+        return Table(self.parameters, self.program, None)
 
     @property
     def dim(self) -> int:

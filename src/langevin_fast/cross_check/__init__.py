@@ -17,6 +17,7 @@ from ..errors import DivergenceError
 from ..noise import PRECISIONS
 from ..potentials.base import Potential
 from ..potentials.batch import Batch
+from ..potentials.driven import Driven
 from ..progress import Progress
 from ..sampling import sample
 from ..schemes import Scheme
@@ -101,7 +102,9 @@ def cross_check(
     n_steps = checks.integer("n_steps", n_steps, 1)
     moment_steps = checks.integer("moment_steps", moment_steps, 0)
     seed = checks.integer("seed", seed, 0, 2**64 - 10)
-    if isinstance(scheme, Scheme) and (np.ndim(scheme.step_size) or np.ndim(scheme.kT)):
+    if isinstance(potential, Driven) or (isinstance(scheme, Scheme) and scheme.schedule is not None):
+        raise ValueError("what is compared must not change in time: give potential.at(time) and scheme.at(time)")
+    if isinstance(scheme, Scheme) and (np.ndim(scheme.step_size) or np.size(scheme.kT_at(np.zeros(1))) > 1):
         raise ValueError(f"scheme must have one step_size and one kT for all particles; got {scheme!r}")
     arguments: dict[str, Any] = {"scheme": scheme, "initial": initial, "precision": precision}
     if not getattr(scheme, "overdamped", False):

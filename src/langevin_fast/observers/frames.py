@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -46,6 +46,7 @@ class Frames:
         self._start = checks.integer("start", start, 0, 2**60)
         self._recording: Recording | None = None
         self._n = 0
+        self._times = np.empty(0)
 
     def __repr__(self) -> str:
         return f"<Frames: {self._n} so far, every={self._every}, start={self._start}>"
@@ -70,6 +71,12 @@ class Frames:
         """The step number of each frame, (n_frames,)."""
         recording = self._of_a_run()
         return recording.first + recording.every * np.arange(self._n)
+
+    @property
+    def times(self) -> np.ndarray:
+        """The time of each frame, counted from step 0, (n_frames,); (n_frames, n_particles) where step sizes differ."""
+        self._of_a_run()
+        return self._times
 
     @property
     def positions(self) -> np.ndarray:
@@ -105,9 +112,10 @@ class Frames:
         )
         return self._recording
 
-    def end(self, step: int) -> None:
-        """The run stands at this step: later frames do not count."""
+    def end(self, step: int, times_at: Callable[[np.ndarray], float | np.ndarray]) -> None:
+        """The run stands at this step: later frames do not count. `times_at` gives the times after so many steps."""
         self._n = self._of_a_run().until(step)
+        self._times = np.asarray(times_at(self.steps))
 
     def _of_a_run(self) -> Recording:
         if self._recording is None:
@@ -141,7 +149,7 @@ def begin_recording(record: Sequence[Frames], state: State, n_steps: int) -> lis
     return [frames.begin(state, n_steps) for frames in record]
 
 
-def end_recording(record: Sequence[Frames], step: int) -> None:
+def end_recording(record: Sequence[Frames], step: int, times_at: Callable[[np.ndarray], float | np.ndarray]) -> None:
     """Tell all observers where the run stands."""
     for frames in record:
-        frames.end(step)
+        frames.end(step, times_at)

@@ -40,6 +40,14 @@ class Potential:
     _default_start: FloatArray
     _parameters: FloatArray = np.empty(0)
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Potential:
+        """See whether numbers change in time: then it is a :class:`Driven` potential of this class."""
+        from .driven import Driven, has_schedules
+
+        if has_schedules(args, kwargs):
+            return Driven(cls, args, kwargs)
+        return super().__new__(cls)
+
     def __init__(self, *, dim: int, default_start: npt.ArrayLike, arguments: dict[str, Any], **state: Any) -> None:
         values = {**arguments, "dim": dim, **state}
         values["_arguments"] = tuple(arguments)
@@ -71,6 +79,30 @@ class Potential:
             and self.parameters.shape == other.parameters.shape
             and all(_alike(getattr(self, name), getattr(other, name)) for name in self._arguments)
         )
+
+    def with_values(self, values: dict[str, Any]) -> Potential:
+        """The same with other values of some arguments."""
+        return type(self)(**{**{name: getattr(self, name) for name in self._arguments}, **values})
+
+    def parameters_of(self, values: dict[str, np.ndarray]) -> np.ndarray:
+        """The parameters, (m, p), for m values of some arguments: (m, ...) arrays by name."""
+        m = len(next(iter(values.values())))
+        one = [self.with_values({name: array[i] for name, array in values.items()}) for i in range(m)]
+        return np.array([potential.parameters for potential in one])
+
+    def rows_of(self, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """All arguments that are numbers, (m, ...) in the shape of each, with m values of some."""
+        m = len(next(iter(values.values())))
+        rows = {}
+        for name in self._arguments:
+            own = getattr(self, name)
+            if isinstance(own, (float, np.ndarray)):
+                shape = np.shape(own)
+                row = values.get(name, np.broadcast_to(own, (m, *shape)))
+                rows[name] = np.broadcast_to(
+                    row.reshape(m, *(1,) * (len(shape) + 1 - row.ndim), *row.shape[1:]), (m, *shape)
+                )
+        return rows
 
     def energy(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
         """Return U(x), in single precision for a float32 array and in double precision for everything else.

@@ -31,9 +31,10 @@ class Custom(FunctionPotential):
     start : (dim,) array, optional
         Where particles start when no `initial` is given. Default: the origin.
     check : bool, default True
-        Compare the gradient with finite differences of the energy near `start`, along random directions (without an
-        energy: only see that every component is written and finite). It takes at most about a second, or as long as
-        compiling the functions; where finite differences are too inaccurate to tell, nothing is said.
+        See that energy and gradient are finite at `start`, and compare the gradient with finite differences of the
+        energy near it, along random directions (without an energy: only see that every component is written and
+        finite). It takes at most about a second, or as long as compiling the functions; where finite differences are
+        too inaccurate to tell, nothing is said.
     **parameters : float or array
         Passed by name to those functions that have an argument of that name. :meth:`replace` changes their values
         without compiling anew.
@@ -53,7 +54,7 @@ class Custom(FunctionPotential):
         Numba cannot compile it (said at its first use, of `x` and `out` taken as a whole at construction).
     ValueError
         The gradient does not belong to the energy (the message names the component and both numbers), it does not
-        write every component, or one of them is not finite near `start`.
+        write every component, or one of them is not finite at `start`, or nowhere near it.
 
     Examples
     --------
@@ -118,6 +119,15 @@ class Custom(FunctionPotential):
             check=False,
             **values,
         )
+
+    def with_values(self, values: dict[str, Any]) -> Custom:
+        """See :meth:`Potential.with_values`."""
+        return self.replace(**values)
+
+    def parameters_of(self, values: dict[str, np.ndarray]) -> np.ndarray:
+        """See :meth:`Potential.parameters_of`."""
+        rows = self.rows_of(values)
+        return np.concatenate([row.reshape(len(row), -1) for row in rows.values()], axis=1)
 
     @property
     def gradient_function(self) -> Callable[..., None]:

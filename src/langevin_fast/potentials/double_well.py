@@ -89,3 +89,10 @@ class DoubleWell(CompiledPotential):
             default_start=start,
             arguments={"barrier": b, "width": w, "tilt": t, "dim": dim, "stiffness": k},
         )
+
+    def parameters_of(self, values: dict[str, np.ndarray]) -> np.ndarray:
+        """See :meth:`Potential.parameters_of`."""
+        rows = self.rows_of(values)
+        b, w, t, k = (rows[name] for name in ("barrier", "width", "tilt", "stiffness"))
+        over_w2 = 1.0 / (w * w)
+        return np.stack([b, over_w2, t, k, 4.0 * b * over_w2 * over_w2, 4.0 * b * over_w2], axis=1)

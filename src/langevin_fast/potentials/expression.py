@@ -30,7 +30,7 @@ class Expression(FunctionPotential):
         Parts without variables are computed once, in double precision. Where U is not a real number, ∇U is NaN: a
         particle that leaves the domain of U diverges. The jumps of sign, floor, ceil and ``where`` give no force.
     variables : sequence of str, or one str with spaces or commas
-        The components of x, in order.
+        The components of x, in order. U does not depend on one that the formula does not name.
     start : (dim,) array, optional
         Where particles start when no `initial` is given. Default: the origin.
     **parameters : float
@@ -48,8 +48,8 @@ class Expression(FunctionPotential):
     TypeError
         The expression is neither a text nor a SymPy expression.
     ValueError
-        The expression is not allowed (the message shows the part), or a name is unknown, unused or taken; or U or its
-        gradient is not finite at `start`.
+        The expression is not allowed (the message shows the part), a name is unknown or taken, a parameter does not
+        occur in it, or U or its gradient is not finite at `start`.
 
     Examples
     --------
@@ -61,6 +61,7 @@ class Expression(FunctionPotential):
     variables: tuple[str, ...]
     _text: Any
     _formula: Any
+    _generated: symbolic.Generated
 
     def __init__(
         self,
@@ -101,6 +102,7 @@ class Expression(FunctionPotential):
             source=generated.source,
             functions=functions,
             _text=expression,
+            _generated=generated,
             _formula=generated.formula,
         )
         self._check_start()
@@ -124,6 +126,16 @@ class Expression(FunctionPotential):
             raise TypeError(f"{unknown[0]} is not a parameter of {self!r}; it has {list(self._arguments)}")
         values = {name: parameters.get(name, getattr(self, name)) for name in self._arguments}
         return Expression(self._text, variables=self.variables, start=self.default_start, **values)
+
+    def with_values(self, values: dict[str, Any]) -> Expression:
+        """See :meth:`Potential.with_values`."""
+        return self.replace(**values)
+
+    def parameters_of(self, values: dict[str, np.ndarray]) -> np.ndarray:
+        """See :meth:`Potential.parameters_of`."""
+        columns = self.rows_of(values)
+        rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+        return np.array([self._generated.parameters(dict(zip(columns, row, strict=True))) for row in rows])
 
     def _check_start(self) -> None:
         g = np.full(self.dim, np.nan)

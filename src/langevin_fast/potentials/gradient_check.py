@@ -33,18 +33,19 @@ _MISTAKES = (TypeError, NameError, AttributeError, IndexError)
 
 
 def check_gradient(potential: FunctionPotential) -> None:
-    """Compare the gradient with finite differences of the energy near the start, along random directions.
+    """See that U is finite at the start, and compare its gradient with finite differences near it.
 
-    A direction has a part along every component, so that a single wrong one shows, in any number of components.
+    Directions are random, with a part along every component: a single wrong one shows, in any number of components.
 
     Raises
     ------
     TypeError
         A function does not return, write or take what it should.
     ValueError
-        The gradient is not that of the energy, or one of them is nowhere finite near the start.
+        The gradient is not that of the energy, or one of them is not finite at the start, or nowhere near it.
     """
     functions = _Evaluation(potential)
+    _check_start(functions)
     deadline = time.perf_counter() + _SECONDS
     usable = False
     for k, size in enumerate(_sizes(potential.default_start)):
@@ -66,6 +67,18 @@ def check_gradient(potential: FunctionPotential) -> None:
         raise ValueError(
             f"energy or gradient is not finite at points near start={shorten(potential.default_start)} "
             f"({functions.reason}): give start=, a point where both are, or check=False"
+        )
+
+
+def _check_start(functions: _Evaluation) -> None:
+    start = functions.potential.default_start
+    if functions.is_finite_at(start):
+        return
+    functions.compiled = True  # Python's own math functions raise where compiled ones do not
+    if not functions.is_finite_at(start):
+        raise ValueError(
+            f"energy or gradient is not finite at start={shorten(start)} ({functions.reason}): give start=, a point "
+            "where both are, or check=False"
         )
 
 
@@ -225,6 +238,10 @@ class _Evaluation:
         if not math.isfinite(u) and not self.reason.startswith("energy raises"):
             self.reason = f"the energy is {u} at {_place(x, 0)}"
         return math.isfinite(u)
+
+    def is_finite_at(self, x: FloatArray) -> bool:
+        """Whether energy and gradient are both finite."""
+        return self.gradient(x) is not None and self.has_energy_at(x)
 
     def energy(self, x: FloatArray) -> float:
         """U, or NaN where it raises."""

@@ -74,6 +74,11 @@ class Harmonic(CompiledPotential):
             arguments={"stiffness": k, "center": c},
         )
 
+    def parameters_of(self, values: dict[str, np.ndarray]) -> np.ndarray:
+        """See :meth:`Potential.parameters_of`."""
+        rows = self.rows_of(values)
+        return np.concatenate([rows["stiffness"], rows["center"]], axis=1)
+
     @property
     def largest_curvature(self) -> float:
         """The largest stiffness."""

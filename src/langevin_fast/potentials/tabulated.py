@@ -189,6 +189,9 @@ def _periodic(f: FloatArray) -> FloatArray:
     return b
 
 
+_LINE, _PLANE = Functions(_line_gradient, _line_energy), Functions(_plane_gradient, _plane_energy)
+
+
 class Tabulated(CompiledPotential):
     r"""A cubic spline through tabulated energies on a uniform grid, in one or two dimensions.
 
@@ -295,12 +298,15 @@ class Tabulated(CompiledPotential):
                 "outside": kinds[0] if dim == 1 else tuple(kinds),
                 "stiffness": walls[0] if dim == 1 else None if walls == [None, None] else tuple(walls),
             },
-            functions=Functions(_line_gradient, _line_energy)
-            if dim == 1
-            else Functions(_plane_gradient, _plane_energy),
+            functions=_LINE if dim == 1 else _PLANE,
             _nodes_0=nodes[0],
             _nodes_1=nodes[1] if dim == 2 else None,
         )
+
+    def with_values(self, values: dict[str, Any]) -> Tabulated:
+        """See :meth:`Potential.with_values`."""
+        own = {name: getattr(self, name) for name in self._arguments}
+        return Tabulated(grid=self.grid, **{**own, **values})
 
     @property
     def grid(self) -> FloatArray | tuple[FloatArray, FloatArray]:

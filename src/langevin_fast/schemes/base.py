@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
+import copy
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import _core, checks
+from .. import _core, checks, keywords
+from ..schedules import Schedule
 from .operations import Program, parse
-
-# What other packages call the arguments of a scheme.
-_HINTS = {
-    **dict.fromkeys(("dt", "h", "eps", "epsilon", "eta", "lr", "timestep", "time_step", "stepsize"), "step_size"),
-    **dict.fromkeys(("temperature", "T", "temp", "kt", "kbT", "kBT", "kB_T"), "kT, the temperature in energy units"),
-    **dict.fromkeys(("beta", "inverse_temperature"), "kT = 1/beta"),
-    **dict.fromkeys(("gamma", "zeta", "friction_coefficient", "collision_rate"), "friction (gamma, a rate)"),
-}
-_HINTS |= dict.fromkeys(("tau", "damp", "tau_t"), "friction = 1/tau, a rate")
-_DRAG = "drag (lambda = m gamma, in mass/time)"
-
 
 # name -> array of shape (1 or n, 1 or dim), for each letter
 Coefficients = dict[str, dict[str, np.ndarray]]
 
 
 def column(values: np.ndarray) -> np.ndarray:
-    """A scalar or one value per particle as (1 or n, 1)."""
-    return values.reshape(-1, 1)
+    """A scalar or one value per particle as (1 or n, 1); (rows, 1, 1) stay as they are."""
+    return values if values.ndim == 3 else values.reshape(-1, 1)
 
 
 class Scheme:
@@ -40,29 +30,19 @@ class Scheme:
         The operations of one step.
     step_size : float or ndarray of shape (n_particles,)
         h, in time units.
-    kT : float or ndarray of shape (n_particles,)
+    kT : float, ndarray of shape (n_particles,) or Schedule
         Temperature, in energy units.
     """
 
     letters: str
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Scheme:
-        """See that arguments have the names that this package uses."""
-        if not kwargs:
-            return super().__new__(cls)
-        known = [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
-        if any(p.kind is p.VAR_KEYWORD for p in inspect.signature(cls.__init__).parameters.values()):
-            return super().__new__(cls)
-        for name in sorted(set(kwargs) - set(known)):
-            hint = _HINTS.get(name)
-            if (name == "friction" or (hint or "").startswith("friction")) and "friction" not in known:
-                hint = _DRAG
-            meant = f"did you mean {hint}?" if hint else f"it takes {', '.join(known)}"
-            raise TypeError(f"{cls.__name__} has no argument {name!r}; {meant}")
-        return super().__new__(cls)
-
-    def __init__(self, step_size: ArrayLike, kT: ArrayLike) -> None:
+    def __init__(self, step_size: ArrayLike, kT: ArrayLike | Schedule) -> None:
         self._step_size = checks.per_particle("step_size", step_size, positive=True)
+        self._schedule = kT if isinstance(kT, Schedule) else None
+        if isinstance(kT, Schedule):
+            if kT.values.ndim > 1:
+                raise ValueError(f"kT={kT!r} must have one number for each time: it is that of all particles")
+            kT = checks.non_negative_array("kT", kT.values).min()  # for what is checked; at() has the others
         self._kT = checks.per_particle("kT", kT, positive=False)
         sizes = {a.size for a in (self._step_size, self._kT) if a.ndim == 1}
         if len(sizes) > 1:
@@ -73,7 +53,7 @@ class Scheme:
         self._n_particles = sizes.pop() if sizes else None
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name in self.__dict__ or hasattr(type(self), name) or name in _HINTS:
+        if name in self.__dict__ or hasattr(type(self), name) or name in keywords.OF_SCHEMES:
             raise AttributeError(f"{type(self).__name__} cannot be changed (setting {name!r}): make a new one")
         super().__setattr__(name, value)
 
@@ -89,9 +69,31 @@ class Scheme:
         return checks.plain(self._step_size)
 
     @property
-    def kT(self) -> float | np.ndarray:
-        """Temperature in energy units: a number, or one per particle."""
-        return checks.plain(self._kT)
+    def kT(self) -> float | np.ndarray | Schedule:
+        """Temperature in energy units: a number, one per particle, or how it changes in time."""
+        return checks.plain(self._kT) if self._schedule is None else self._schedule
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """How kT changes in time, where it does."""
+        return self._schedule
+
+    def kT_at(self, times: np.ndarray) -> np.ndarray:
+        """Temperatures at (k,) times: (k, 1), or () or (n,) where they do not change."""
+        return self._kT if self._schedule is None else self._schedule(times)[:, np.newaxis]
+
+    def at(self, time: float) -> Scheme:
+        """The scheme with the kT of a time."""
+        return self if self._schedule is None else self._with(_kT=np.asarray(self._schedule(time)), _schedule=None)
+
+    def delayed(self, time: float) -> Scheme:
+        """The same, with a kT that changes so much later."""
+        return self if self._schedule is None else self._with(_schedule=self._schedule.delayed(time))
+
+    def _with(self, **changed: Any) -> Scheme:
+        twin = copy.copy(self)
+        twin.__dict__.update(changed)
+        return twin
 
     @property
     def n_particles(self) -> int | None:
@@ -122,6 +124,10 @@ class Scheme:
     def program(self, mass: np.ndarray) -> Program:
         """The operations of a step with their coefficients, in double precision."""
         return Program.of(self.letters, self.coefficients(mass))
+
+    def program_of(self, kT: np.ndarray, mass: np.ndarray) -> Program:
+        """The same with a row for each of (rows,) temperatures."""
+        return self._with(_kT=kT.reshape(-1, 1, 1), _schedule=None).program(mass)
 
     def unstable(self, curvature: float, mass: np.ndarray) -> bool:
         """Whether the step is known to be unstable on U = curvature x^2/2."""

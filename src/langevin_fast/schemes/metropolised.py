@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import checks
+from ..keywords import hinting
+from ..schedules import Schedule
 from .base import Coefficients, column
 from .overdamped import Overdamped
 
@@ -29,7 +31,8 @@ class MALA(Overdamped):
 
     letters = "PM"
 
-    def __init__(self, step_size: ArrayLike, kT: ArrayLike = 1.0, drag: float = 1.0) -> None:
+    @hinting
+    def __init__(self, step_size: ArrayLike, kT: ArrayLike | Schedule = 1.0, drag: float = 1.0) -> None:
         super().__init__(step_size, kT, drag)
         if not (self._kT > 0).all():
             raise ValueError(f"kT={checks.shorten(kT)} is not allowed: MALA needs kT > 0")

@@ -71,9 +71,10 @@ class Program:
 
     @classmethod
     def of(cls, letters: str, named: Mapping[str, Mapping[str, np.ndarray]]) -> Program:
-        """From the coefficients of each letter by name, (1 or n, 1 or dim)."""
+        """From the coefficients of each letter by name, (1 or n, 1 or dim), perhaps with an axis of rows before."""
         rows = [
-            tuple(named[letter][name][np.newaxis] for name in OPERATIONS[letter].coefficients) for letter in letters
+            tuple(np.array(named[letter][name], ndmin=3) for name in OPERATIONS[letter].coefficients)
+            for letter in letters
         ]
         return cls(letters, tuple(rows))
 

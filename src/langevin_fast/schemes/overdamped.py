@@ -6,13 +6,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import checks
+from ..keywords import hinting
+from ..schedules import Schedule
 from .base import Coefficients, Scheme, column
 
 
 class Overdamped(Scheme):
     """Base of overdamped schemes."""
 
-    def __init__(self, step_size: ArrayLike, kT: ArrayLike = 1.0, drag: float = 1.0) -> None:
+    @hinting
+    def __init__(self, step_size: ArrayLike, kT: ArrayLike | Schedule = 1.0, drag: float = 1.0) -> None:
         super().__init__(step_size, kT)
         self._drag = checks.positive("drag", drag)
 
@@ -51,7 +54,7 @@ class ULA(Overdamped):
     ----------
     step_size : float or array_like of shape (n_particles,)
         h > 0, in time units.
-    kT : float or array_like of shape (n_particles,), default 1
+    kT : float, array_like of shape (n_particles,) or Schedule, default 1
         Temperature in energy units, >= 0.
     drag : float, default 1
         lambda > 0, in mass/time.

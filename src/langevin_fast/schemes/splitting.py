@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import checks
+from ..keywords import hinting
+from ..schedules import Schedule
 from .base import Coefficients, Scheme, column
 
 
@@ -31,7 +33,7 @@ class Splitting(Scheme):
         gamma >= 0, a rate (1/time). Exactly one of `friction` and `drag` is to be given.
     drag : float
         lambda = m gamma >= 0, in mass/time.
-    kT : float or array_like of shape (n_particles,), default 1
+    kT : float, array_like of shape (n_particles,) or Schedule, default 1
         Temperature in energy units, >= 0.
 
     Raises
@@ -46,6 +48,7 @@ class Splitting(Scheme):
     B. Leimkuhler, C. Matthews, J. Chem. Phys. 138 (2013) 174102.
     """
 
+    @hinting
     def __init__(
         self,
         letters: str,
@@ -53,7 +56,7 @@ class Splitting(Scheme):
         *,
         friction: float | None = None,
         drag: float | None = None,
-        kT: ArrayLike = 1.0,
+        kT: ArrayLike | Schedule = 1.0,
     ) -> None:
         super().__init__(step_size, kT)
         self.letters = _scheme_letters(letters)
@@ -126,8 +129,14 @@ class BAOAB(Splitting):
     B. Leimkuhler, C. Matthews, Appl. Math. Res. Express 2013, 34; J. Chem. Phys. 138 (2013) 174102.
     """
 
+    @hinting
     def __init__(
-        self, step_size: ArrayLike, *, friction: float | None = None, drag: float | None = None, kT: ArrayLike = 1.0
+        self,
+        step_size: ArrayLike,
+        *,
+        friction: float | None = None,
+        drag: float | None = None,
+        kT: ArrayLike | Schedule = 1.0,
     ) -> None:
         super().__init__("BAOAB", step_size, friction=friction, drag=drag, kT=kT)
 

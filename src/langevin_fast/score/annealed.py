@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import checks
-from ..errors import carrying
+from ..errors import DivergenceError, carrying
 from ..potentials.base import Potential
 from ..schemes import ULA
 from ..stages import StagedSimulation
 from ..trajectory import Trajectory
-from .functions import Score, ScoreFunction
+from .functions import Score, ScoreFunction, explain
 from .network import ScoreNetwork, build, warn_outside
 
 
@@ -116,7 +116,8 @@ def annealed_langevin(
     TypeError, ValueError
         An argument is not allowed.
     DivergenceError
-        A particle is no longer finite: the step size is too large for some level.
+        A particle is no longer finite: the step size is too large for some level, or the score is not finite there,
+        which the message says.
     Interrupted
         Ctrl-C. Whatever stops a run has the state at the last complete step, as ``.trajectory.final``.
 
@@ -151,8 +152,13 @@ def annealed_langevin(
         on_divergence=on_divergence,
     )
     diverged = simulation.diverged
-    for _ in levels:
-        simulation.run(n_steps)
+    for sigma in levels.tolist():
+        try:
+            simulation.run(n_steps)
+        except DivergenceError as error:
+            if callable(score):
+                explain(error, score, simulation.positions, "use a smaller step_size", sigma=sigma)
+            raise
         diverged = np.where(diverged < 0, simulation.diverged, diverged)
         simulation.thaw()
     x = simulation.positions

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from .. import checks
 from ..errors import DivergenceError, carrying
 from ..noise import PRECISIONS, draw
-from .functions import ScoreFunction, evaluate
+from .functions import ScoreFunction, evaluate, explain
 from .network import ScoreNetwork, build, warn_outside
 
 
@@ -243,7 +243,7 @@ def reverse(
     TypeError, ValueError
         An argument is not allowed, or the score has another shape than x.
     DivergenceError
-        A particle is no longer finite.
+        A particle is no longer finite; the message says whether the score was not.
     Interrupted
         Ctrl-C. Whatever stops a run has the result so far, as ``.trajectory``: positions and times.
 
@@ -292,7 +292,9 @@ def reverse(
                 new = _ode_step(score, schedule, x, t, after)
             if not np.isfinite(new).all():
                 bad = int(np.flatnonzero(~np.isfinite(new).all(axis=1))[0])
-                raise DivergenceError(k + 1, bad, bad, x[bad].copy(), (1.0 - end) / n_steps, "Use a larger n_steps.")
+                error = DivergenceError(k + 1, bad, bad, x[bad].copy(), (1.0 - end) / n_steps, "Use a larger n_steps.")
+                explain(error, score, x, "use a larger n_steps", t=t)
+                raise error
             x, done = new, k + 1
         if denoise:
             x = (x + schedule.std(end) ** 2 * evaluate(score, x, end)) / schedule.scale(end)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import checks
+from ..errors import DivergenceError
 from ..potentials.batch import Batch
 
 ScoreFunction = Callable[..., Any]
@@ -25,6 +26,33 @@ def evaluate(score: ScoreFunction, x: np.ndarray, *level: float, name: str = "sc
     if result.shape != x.shape:
         raise ValueError(f"{name} must return an array of the shape {x.shape} of its argument; got {result.shape}")
     return result
+
+
+def explain(error: DivergenceError, score: ScoreFunction, x: np.ndarray, remedy: str, **level: float) -> None:
+    """Have an error say that a score is not finite where its particle last was, if that is so.
+
+    Parameters
+    ----------
+    error : DivergenceError
+    score : callable
+    x : (n, dim) array
+        Positions at the last step at which all were finite.
+    remedy : str
+        Against steps that are too large.
+    **level : float
+        What else the score is told, by its name in the message.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            value = evaluate(score, x, *level.values())[error.particle]
+    except Exception:  # of the user's function, which cannot be asked then
+        return
+    if not np.isfinite(value).all():
+        told = ", ".join(f"{name}={number:.6g}" for name, number in level.items())
+        error.advice = (
+            f"There the score returned {np.array2string(value, threshold=6, precision=6)}, for {told}: correct it, or "
+            f"{remedy} if too large steps led so far."
+        )
 
 
 def _is_module(score: object) -> bool:

@@ -1,0 +1,138 @@
+"""A potential some of whose numbers change in time."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import checks
+from ..schedules import Schedule
+from .base import Potential
+
+
+def has_schedules(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether some argument of a potential is a Schedule."""
+    return any(isinstance(value, Schedule) for value in (*args, *kwargs.values()))
+
+
+class Driven(Potential):
+    """U(x, t): a potential with a :class:`langevin_fast.Schedule` in place of numbers.
+
+    Made by giving a schedule to the constructor of another potential. At any time it is that potential with the
+    numbers of that time.
+
+    Parameters
+    ----------
+    make : type
+        The class of the potential.
+    args, kwargs
+        Of its constructor.
+
+    Raises
+    ------
+    TypeError, ValueError
+        What the constructor raises for the values at one of the given times.
+    """
+
+    _first: Potential
+    _schedules: dict[str, Schedule]
+    _call: tuple[type[Potential], tuple[Any, ...], dict[str, Any]]
+    _curvature: float | None
+
+    def __init__(self, make: type[Potential], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        bound = inspect.signature(make).bind(*args, **kwargs)
+        named = dict(bound.arguments)
+        for parameter in bound.signature.parameters.values():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                named |= named.pop(parameter.name, {})
+        schedules = {name: value for name, value in named.items() if isinstance(value, Schedule)}
+        times = np.unique(np.concatenate([schedule.times for schedule in schedules.values()]))
+        # What is allowed at all given times is allowed in between: the sets that constructors allow are convex.
+        stops = [make(**{**named, **{name: schedule(t) for name, schedule in schedules.items()}}) for t in times]
+        first = stops[0]
+        missing = [name for name in schedules if name not in first._arguments]
+        if missing:
+            raise TypeError(f"{missing[0]} of {make.__name__} cannot change in time")
+        curvatures = [stop.largest_curvature for stop in stops]
+        super().__init__(
+            dim=first.dim,
+            default_start=first.default_start,
+            arguments={name: schedules.get(name, getattr(first, name)) for name in first._arguments},
+            kind=first.kind,
+            backends=first.backends,
+            has_energy=first.has_energy,
+            _first=first,
+            _schedules=schedules,
+            _call=(make, args, kwargs),
+            _curvature=None if None in curvatures else max(curvatures),  # type: ignore[type-var]
+        )
+
+    @property
+    def largest_curvature(self) -> float | None:
+        """The largest at any time, where that is known."""
+        return self._curvature
+
+    @property
+    def schedules(self) -> dict[str, Schedule]:
+        """What changes, by the name of the argument."""
+        return dict(self._schedules)
+
+    def at(self, time: float) -> Potential:
+        """The potential with the numbers of a time."""
+        return self._first.with_values({name: s(time) for name, s in self.schedules.items()})
+
+    def parameters_of(self, values: dict[str, np.ndarray]) -> np.ndarray:
+        """The parameters that the code reads, (m, p), for m values of each schedule."""
+        return self._first.parameters_of(values)
+
+    def delayed(self, time: float) -> Driven:
+        """The same, so much later."""
+        make, args, kwargs = self._call
+
+        def later(value: Any) -> Any:
+            return value.delayed(time) if isinstance(value, Schedule) else value
+
+        return Driven(make, tuple(map(later, args)), {name: later(value) for name, value in kwargs.items()})
+
+    def energy(self, x: npt.ArrayLike, time: npt.ArrayLike | None = None) -> npt.NDArray[Any]:
+        """Return U(x, t) as :meth:`Potential.energy`.
+
+        Parameters
+        ----------
+        x : (..., dim) array
+        time : float or (k,) array
+            Of all points; or of x[0], x[1], ..., as frames of a trajectory have it.
+
+        Raises
+        ------
+        TypeError
+            No time is given.
+        """
+        return self._at_times("energy", x, time)
+
+    def gradient(self, x: npt.ArrayLike, time: npt.ArrayLike | None = None) -> npt.NDArray[Any]:
+        """Return ∇U(x, t); see :meth:`energy`."""
+        return self._at_times("gradient", x, time)
+
+    def _at_times(self, what: str, x: npt.ArrayLike, time: npt.ArrayLike | None) -> npt.NDArray[Any]:
+        if time is None:
+            raise TypeError(f"{what} of a potential that changes in time needs time=: {self!r}")
+        times = checks.finite_array("time", time, ndim=(0, 1))
+        if times.ndim == 0:
+            return np.asarray(getattr(self.at(float(times)), what)(x))
+        points = self._points(x)
+        if points.ndim < 2 or len(points) != len(times):
+            raise ValueError(f"time has {len(times)} values; x must have as many rows, got {points.shape}")
+        rows = [getattr(self.at(float(t)), what)(row) for t, row in zip(times, points, strict=True)]
+        shape = points.shape if what == "gradient" else points.shape[:-1]
+        return np.array(rows, points.dtype).reshape(shape)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={checks.shorten(getattr(self, name))}" for name in self._arguments)
+        return f"{self._first!r}".split("(", 1)[0] + f"({shown})"
+
+    def __reduce__(self) -> Any:
+        return Driven, self._call
