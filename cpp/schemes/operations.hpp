@@ -87,9 +87,8 @@ LF_INLINE MaskOf<T> accepts(T uniform, T log_ratio) {
   return less(scaled_log<1, 0>(uniform), log_ratio) & less(log_ratio, T(RealOf<T>(__builtin_inf())));
 }
 
-// An operation on a component, chosen while the program is interpreted, among those whose properties hold `all`. A
-// chain of comparisons, which are foreseen; a switch over so many becomes a jump through a table, which a single
-// trajectory waits for.
+// An operation on a component, chosen while the program is interpreted, among those whose properties hold `all`. The
+// fewer these are, the better: their results have to meet in the same registers.
 template <unsigned all, class T, class K>
 LF_INLINE void apply(Operation o, Component<T>& s, const K& k) {
 #define LF_ROW(name, letter, properties, ...)    \

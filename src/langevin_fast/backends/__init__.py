@@ -97,7 +97,7 @@ def explain_backend(potential: Potential, backend: str = "auto") -> str:
         lines = [f'backend="{backend}" does not run {potential!r}: {error}']
     for name in NAMES:
         if name not in states:
-            reason = f"not for {type(potential).__name__}"
+            reason = f"not for {potential.type_name}"
         else:
             reason = "available" if states[name] is None else f"unavailable: {states[name]}"
         lines.append(f'  "{name}" ({_WHAT[name]}): {reason}')

@@ -57,6 +57,11 @@ class Potential:
         self.__setstate__(values)
 
     @property
+    def type_name(self) -> str:
+        """What it is made by."""
+        return type(self).__name__
+
+    @property
     def parameters(self) -> FloatArray:
         """The numbers that the code which computes U reads, in its order (read-only)."""
         return self._parameters

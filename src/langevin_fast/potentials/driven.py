@@ -76,6 +76,11 @@ class Driven(Potential):
         return self._curvature
 
     @property
+    def type_name(self) -> str:
+        """Of the potential at any time."""
+        return self._first.type_name
+
+    @property
     def schedules(self) -> dict[str, Schedule]:
         """What changes, by the name of the argument."""
         return dict(self._schedules)
@@ -131,8 +136,10 @@ class Driven(Potential):
         return np.array(rows, points.dtype).reshape(shape)
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={checks.shorten(getattr(self, name))}" for name in self._arguments)
-        return f"{self._first!r}".split("(", 1)[0] + f"({shown})"
+        text = repr(self._first)
+        for name, schedule in self.schedules.items():
+            text = text.replace(f"{name}={checks.shorten(getattr(self._first, name))}", f"{name}={schedule!r}", 1)
+        return text
 
     def __reduce__(self) -> Any:
         return Driven, self._call
