@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -134,6 +135,33 @@ def begin(
         _check_start(potential, positions)
     state = State(first_step, positions, v, np.zeros(n, np.int64), np.full(n, -1, np.int64))
     return Beginning(problem, state, tuple(schemes), mass_array, name, n_threads, on_divergence == "freeze")
+
+
+def part_of(beginning: Beginning, particles: np.ndarray, state: State) -> Beginning:
+    """What a run of some of the particles begins with, from a state of all of them: its bits are those of the whole."""
+    problem = beginning.problem
+    mass = beginning.mass if len(beginning.mass) == 1 else beginning.mass[particles]
+    part = dataclasses.replace(
+        problem,
+        streams=problem.streams[particles],
+        program=problem.program.map(lambda k: k if k.shape[1] == 1 else np.ascontiguousarray(k[:, particles])),
+        changes=Drive(problem.changes.potential, problem.changes.scheme, mass)
+        if isinstance(problem.changes, Drive)
+        else problem.changes,
+    )
+    return beginning._replace(
+        problem=part,
+        schemes=tuple(scheme.of_particles(particles) for scheme in beginning.schemes),
+        mass=mass,
+        state=State(
+            state.step,
+            state.positions[particles],
+            None if state.velocities is None else state.velocities[particles],
+            np.zeros(len(particles), np.int64),
+            np.full(len(particles), -1, np.int64),
+        ),
+        freeze=True,
+    )
 
 
 def check_last_step(problem: Problem, name: str, value: int, step: int) -> None:

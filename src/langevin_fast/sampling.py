@@ -117,7 +117,7 @@ def sample(
 
     def trajectory() -> Trajectory:
         begun = frames is not None and frames.begun
-        return Trajectory.of(simulation, frames if begun else None, before)
+        return Trajectory.of(simulation.stepper, frames if begun else None, before)
 
     bar = Progress.of(progress, burn_in + n_steps)
     with carrying(lambda: (trajectory(), record, simulation.step)):

@@ -10,20 +10,20 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import arguments, checks
-from .backends.problem import State
 from .errors import carrying
 from .keywords import hinting
 from .observers import Frames, begin_recording, end_recording
 from .potentials.base import Potential
 from .progress import Progress
+from .readings import Readings
 from .schemes import Scheme
 from .stepping import Stepper
-from .trajectory import Trajectory
+from .trajectory import Trajectory, replay
 
 __all__ = ["Simulation"]
 
 
-class Simulation:
+class Simulation(Readings):
     """Particles that move by a scheme in a potential.
 
     Parameters
@@ -120,93 +120,6 @@ class Simulation:
             f"seed={self.seed}, backend={self.backend!r}, precision={self.precision!r}>"
         )
 
-    @property
-    def potential(self) -> Potential:
-        """U; a function of time too where a number of it follows a schedule."""
-        return self._stepper.potential
-
-    @property
-    def scheme(self) -> Scheme:
-        """What makes the steps."""
-        return self._stepper.scheme
-
-    @property
-    def seed(self) -> int:
-        """Of the noise."""
-        return self._stepper.beginning.problem.seed
-
-    @property
-    def backend(self) -> str:
-        """Who makes the steps."""
-        return self._stepper.beginning.backend
-
-    @property
-    def precision(self) -> str:
-        """Of all arithmetic."""
-        return "double" if self._stepper.beginning.problem.dtype is np.float64 else "single"
-
-    @property
-    def state(self) -> State:
-        """The state after the last complete step."""
-        return self._stepper.state
-
-    @property
-    def n_particles(self) -> int:
-        """Number of particles."""
-        return len(self.state.positions)
-
-    @property
-    def positions(self) -> np.ndarray:
-        """Positions, (n_particles, dim), in length units; a read-only snapshot."""
-        return self.state.positions
-
-    @property
-    def velocities(self) -> np.ndarray | None:
-        """On-step velocities, (n_particles, dim), in length/time; None for overdamped schemes."""
-        return self.state.velocities
-
-    @property
-    def step(self) -> int:
-        """Number of steps made."""
-        return self.state.step
-
-    @property
-    def last_step(self) -> int:
-        """The last step that the noise reaches."""
-        return self._stepper.beginning.problem.last_step
-
-    @property
-    def time(self) -> float | np.ndarray:
-        """The time, one per particle where the step sizes are."""
-        return checks.plain(np.asarray(self.times_at(self.step)))
-
-    def times_at(self, steps: int | np.ndarray) -> float | np.ndarray:
-        """The times after so many steps, counted from step 0; with a last axis of particles where these differ."""
-        return self._stepper.times_at(steps)
-
-    @property
-    def mass(self) -> np.ndarray:
-        """Masses, (1 or n_particles, 1 or dim)."""
-        return self._stepper.beginning.mass
-
-    @property
-    def streams(self) -> np.ndarray:
-        """The noise stream of each particle, (n_particles,)."""
-        return self._stepper.beginning.problem.streams
-
-    @property
-    def acceptance_rate(self) -> np.ndarray | None:
-        """Fraction of accepted proposals of each particle since the first step; None for schemes without tests."""
-        if not self.scheme.metropolised:
-            return None
-        with np.errstate(invalid="ignore"):
-            return self.state.accepted / np.float64(self.step - self._stepper.beginning.state.step)
-
-    @property
-    def diverged(self) -> np.ndarray:
-        """For each particle the step after which it was first not finite, or -1; (n_particles,)."""
-        return self.state.diverged
-
     @hinting
     def run(self, n_steps: int, *, record: Sequence[Frames] = (), progress: bool | Progress | None = None) -> None:
         """Make `n_steps` steps. ``run(a); run(b)`` gives the same bits as ``run(a + b)``.
@@ -241,9 +154,22 @@ class Simulation:
 
         def computed() -> tuple[Trajectory, Sequence[Frames], int]:
             end_recording(record, self.step, self.times_at)
-            return Trajectory.of(self, record[0] if record else None, before), record, self.step
+            return Trajectory.of(self.stepper, record[0] if record else None, before), record, self.step
 
         with carrying(computed):
             with bar as shown:
                 self._stepper.advance(n_steps, recordings, shown)
             end_recording(record, self.step, self.times_at)
+
+    def replay(
+        self, particles: ArrayLike | None = None, steps: slice | None = None, *, progress: bool | None = None
+    ) -> Trajectory:
+        """Any stretch of the run so far once more, with a frame after every step; see :meth:`Trajectory.replay`.
+
+        It is made again from the first state of the simulation, which is the only one that it stores, or is the
+        present one.
+        """
+        first, last = self.stepper.beginning.state, self.state
+        return replay(
+            self.stepper.beginning, last, lambda step: last if last.step <= step else first, particles, steps, progress
+        )

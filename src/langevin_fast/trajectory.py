@@ -2,44 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from . import arguments, checks
+from .arguments import Beginning
 from .backends.problem import State
-from .errors import warn
+from .errors import carrying, warn
 from .observers import Frames
 from .potentials.base import Potential
 from .potentials.driven import Driven
+from .progress import Progress
 from .schemes import Scheme
+from .stepping import Stepper
 
 if TYPE_CHECKING:
     import arviz
     import xarray
 
 __all__ = ["Trajectory"]
-
-
-class _Run(Protocol):
-    """What a trajectory is made from: a simulation."""
-
-    @property
-    def state(self) -> State: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def streams(self) -> np.ndarray: ...
-    @property
-    def backend(self) -> str: ...
-    @property
-    def potential(self) -> Potential: ...
-    @property
-    def scheme(self) -> Scheme: ...
-    @property
-    def mass(self) -> np.ndarray: ...
-    def times_at(self, steps: int | np.ndarray) -> float | np.ndarray: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +58,8 @@ class Trajectory:
     potential, scheme
         As given.
     mass : ndarray of shape (1 or n_particles, 1 or dim)
+    beginning : Beginning
+        What the run began with: all that :meth:`replay` needs.
     """
 
     positions: np.ndarray
@@ -87,10 +75,12 @@ class Trajectory:
     potential: Potential
     scheme: Scheme
     mass: np.ndarray
+    beginning: Beginning
 
     @classmethod
-    def of(cls, run: _Run, frames: Frames | None, before: State) -> Trajectory:
-        """What a simulation and its frames show; acceptances count from the state `before`."""
+    def of(cls, run: Stepper, frames: Frames | None, before: State) -> Trajectory:
+        """What a run and its frames show; acceptances count from the state `before`."""
+        beginning = run.beginning
         state = run.state
         none = (0, *state.positions.shape)
         rate = None
@@ -110,13 +100,56 @@ class Trajectory:
             acceptance_rate=rate,
             diverged=state.diverged,
             final=state,
-            seed=run.seed,
-            streams=run.streams,
-            backend=run.backend,
+            seed=beginning.problem.seed,
+            streams=beginning.problem.streams,
+            backend=beginning.backend,
             potential=run.potential,
             scheme=run.scheme,
-            mass=run.mass,
+            mass=beginning.mass,
+            beginning=beginning,
         )
+
+    def replay(
+        self, particles: ArrayLike | None = None, steps: slice | None = None, *, progress: bool | None = None
+    ) -> Trajectory:
+        """Any stretch of the run once more, with a frame after every step; the bits are those of the run.
+
+        Noise is a function of seed, stream and step number, so that nothing has to be stored: the stretch is made again
+        from the nearest stored state before it.
+
+        Parameters
+        ----------
+        particles : int or sequence of int, optional
+            Default: all.
+        steps : slice, optional
+            ``slice(a, b)``: the states after steps a <= step < b. Default: from the first state of the run (before the
+            burn-in) to the last.
+        progress : bool, optional
+            As for :func:`langevin_fast.sample`.
+
+        Returns
+        -------
+        Trajectory
+            Of these particles. One that diverged stays where it last was finite.
+
+        Raises
+        ------
+        TypeError, ValueError
+            There is no such particle, or no such step.
+        MemoryError
+            If the frames would not fit into memory.
+        """
+        return replay(self.beginning, self.final, self._state_until, particles, steps, progress)
+
+    def _state_until(self, step: int) -> State:
+        """The latest state that is stored, up to a step; acceptances are not known."""
+        if self.final.step <= step:
+            return self.final
+        i = int(np.searchsorted(self.steps, step, "right")) - 1
+        if i < 0:
+            return self.beginning.state
+        velocities = None if self.velocities is None else self.velocities[i]
+        return State(int(self.steps[i]), self.positions[i], velocities, self.final.accepted, self.diverged)
 
     def warn_of_acceptance(self, n_steps: int) -> None:
         """Warn where no proposal of `n_steps` steps was accepted, or every one."""
@@ -212,3 +245,47 @@ class Trajectory:
             coords={"component": np.arange(self.positions.shape[2])},
             dims={"x": ["component"]},
         )
+
+
+def replay(
+    beginning: Beginning,
+    last: State,
+    stored: Callable[[int], State],
+    particles: ArrayLike | None,
+    steps: slice | None,
+    progress: bool | None,
+) -> Trajectory:
+    """Some particles and steps of a run that stands at `last`; ``stored(step)`` is the latest state up to a step."""
+    chosen = _particles(particles, len(last.positions))
+    if not (steps is None or (isinstance(steps, slice) and steps.step in (None, 1))):
+        raise TypeError(f"steps must be slice(first, end), without a stride; got {checks.shorten(steps)}")
+    first, end = beginning.state.step, last.step + 1
+    if steps is not None and steps.stop is not None:
+        end = checks.integer("the end of steps", steps.stop, first + 1, end)
+    if steps is not None and steps.start is not None:
+        first = checks.integer("the first of steps", steps.start, first, end - 1)
+    bad = last.diverged[chosen]
+    # one that diverged has to do so again
+    state = stored(int(min([first, *(bad[bad >= 0] - 1)])))
+    stepper = Stepper(arguments.part_of(beginning, chosen, state))
+    start = stepper.state
+    frames = Frames.between(start, first, end)
+
+    def made() -> Trajectory:
+        frames.end(stepper.state.step, stepper.times_at)
+        return Trajectory.of(stepper, frames, start)
+
+    bar = Progress.of(progress, end - 1 - start.step)
+    with carrying(lambda: (made(), [frames], stepper.state.step)), bar as shown:
+        stepper.advance(end - 1 - start.step, frames.recordings, shown)
+    return made()
+
+
+def _particles(given: ArrayLike | None, n: int) -> np.ndarray:
+    """Their numbers."""
+    numbers = np.arange(n) if given is None else np.atleast_1d(np.asarray(given))
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iu" or not len(numbers):
+        raise TypeError(f"particles must be one or more integers; got {checks.shorten(given)}")
+    if numbers.min() < 0 or numbers.max() >= n:
+        raise ValueError(f"particles must be from 0 to {n - 1}; got {checks.shorten(given)}")
+    return numbers.astype(np.int64)

@@ -112,6 +112,33 @@ class Frames:
         )
         return self._recording
 
+    @classmethod
+    def between(cls, state: State, first: int, end: int) -> Frames:
+        """Those of the states after steps `first` to ``end - 1`` of a run that goes on from a state, up to `first`.
+
+        Raises
+        ------
+        MemoryError
+            If they would not fit into memory.
+        """
+        frames = cls()
+        n = end - first
+        check_memory(n * frames.n_bytes(state, 1), f"the {n} frames of {len(state.positions)} particles")
+        shape = (n, *state.positions.shape)
+        x = np.empty(shape, state.positions.dtype)
+        v = None if state.velocities is None else np.empty(shape, state.positions.dtype)
+        if state.step == first:
+            x[0] = state.positions
+            if v is not None:
+                v[0] = state.velocities
+        frames._recording = Recording(first, 1, x, v)
+        return frames
+
+    @property
+    def recordings(self) -> list[Recording]:
+        """What the steps of the run are to be made with."""
+        return [self._of_a_run()]
+
     def end(self, step: int, times_at: Callable[[np.ndarray], float | np.ndarray]) -> None:
         """The run stands at this step: later frames do not count. `times_at` gives the times after so many steps."""
         self._n = self._of_a_run().until(step)

@@ -90,6 +90,12 @@ class Scheme:
         """The same, with a kT that changes so much later."""
         return self if self._schedule is None else self._with(_schedule=self._schedule.delayed(time))
 
+    def of_particles(self, particles: np.ndarray) -> Scheme:
+        """The scheme of some of the particles."""
+        each = {name: getattr(self, name) for name in ("_step_size", "_kT")}
+        each = {name: values[particles] if values.ndim else values for name, values in each.items()}
+        return self._with(**each, _n_particles=None if self._n_particles is None else len(particles))
+
     def _with(self, **changed: Any) -> Scheme:
         twin = copy.copy(self)
         twin.__dict__.update(changed)

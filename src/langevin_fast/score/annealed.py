@@ -163,7 +163,7 @@ def annealed_langevin(
         simulation.thaw()
     x = simulation.positions
     if denoise:
-        with carrying(lambda: (Trajectory.of(simulation, None, simulation.state), (), simulation.step)):
+        with carrying(lambda: (Trajectory.of(simulation.stepper, None, simulation.state), (), simulation.step)):
             x = x - float(levels[-1]) ** 2 * potentials[-1].gradient(x)
     return Annealed(np.array(x), levels, step_sizes, simulation.seed, diverged)
 
