@@ -28,8 +28,14 @@ serve(prepare)
 """
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """What is compiled stays for all tests here."""
+    return tmp_path_factory.mktemp("peers")
+
+
 @pytest.fixture
-def suite(tmp_path, monkeypatch):
+def suite(tmp_path, cache, monkeypatch):
     """suite(names, {name: peer}): the environment is this one."""
     made = []
 
@@ -41,7 +47,7 @@ def suite(tmp_path, monkeypatch):
             monkeypatch.setitem(PEERS, name, driver.Peer(name, None))
         if files:
             monkeypatch.setattr(driver, "HERE", tmp_path)
-        made.append(driver.Suite([*names, *files], "double", 1, EFFORT, tmp_path))
+        made.append(driver.Suite([*names, *files], "double", 1, EFFORT, cache))
         return made[-1]
 
     yield make

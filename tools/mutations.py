@@ -174,7 +174,7 @@ MUTATIONS = [
     ),
     Mutation(
         "line: energy not restored on rejection", "kernels/block.hpp",
-        "            energy = select(accept, energy, old_energy);\n", "", LINE,
+        "            energy = select(accept, energy, old_energy);\n", "", "tests/test_mala.py -k 'plain_one and well and scalars-double'",
     ),
     Mutation(
         "line: gradient not restored on rejection", "kernels/block.hpp",
@@ -219,7 +219,7 @@ MUTATIONS = [
     ),
     Mutation(
         "look ahead does not move on", "kernels/block.hpp", "      store_cell(xi_ + c, s.next_xi);\n", "",
-        OVERDAMPED("LM"),
+        f"{BATCH} -k '3]'",
     ),
     Mutation("components of one normal", "kernels/block.hpp", "apply(cell, c, xi + c)", "apply(cell, c, xi)", WALK),
     # ---- what falls on a step
@@ -232,7 +232,7 @@ MUTATIONS = [
     # ---- noise
     Mutation(
         "window goes on at the wrong row", "core/streams.hpp", "next_ = first + uint64_t(n)",
-        "next_ = next_ + uint64_t(n)", f"{WALK} -k 'double and 1'",
+        "next_ = next_ + uint64_t(n)", STREAMS("double"),
     ),
     Mutation(
         "precisions share a tag", "core/streams.hpp", "sizeof(Real) == 4 ? uint64_t(kSinglePrecision) : 0", "0",
@@ -285,7 +285,7 @@ MUTATIONS = [
     ),
     Mutation(
         "draws not numbered", "kernels/passes.cpp", "draw = result.normals_per_step++", "result.normals_per_step++",
-        TEXTBOOK("OBABO"),
+        f"{BATCH} -k OBABO",
     ),
     # ---- the runner
     Mutation(
