@@ -229,6 +229,18 @@ def test_one_long_trajectory():
             assert_same_frames(alone, many, particles=slice(9, 10))
 
 
+@pytest.mark.parametrize("n", [1, 3, 70])
+@each_precision
+def test_windows_of_noise_that_begin_within_a_block(precision, n):
+    cut, whole = (
+        lf.Simulation(lf.potentials.Free(), lf.ULA(0.5), n_particles=n, seed=8, precision=precision) for _ in range(2)
+    )
+    whole.run(1500)
+    cut.run(1)  # a block has two numbers or four
+    cut.run(1499)  # more than two windows
+    np.testing.assert_array_equal(cut.positions, whole.positions)
+
+
 @each_precision
 @pytest.mark.parametrize("scheme", cases.SCHEMES)
 def test_more_components_than_a_window_of_noise(scheme, precision, isa):

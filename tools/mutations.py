@@ -174,7 +174,8 @@ MUTATIONS = [
     ),
     Mutation(
         "line: energy not restored on rejection", "kernels/block.hpp",
-        "            energy = select(accept, energy, old_energy);\n", "", "tests/test_mala.py -k 'plain_one and well and scalars-double'",
+        "            energy = select(accept, energy, old_energy);\n", "",
+        "tests/test_mala.py -k 'plain_one and well and scalars-double'",
     ),
     Mutation(
         "line: gradient not restored on rejection", "kernels/block.hpp",
@@ -232,7 +233,7 @@ MUTATIONS = [
     # ---- noise
     Mutation(
         "window goes on at the wrong row", "core/streams.hpp", "next_ = first + uint64_t(n)",
-        "next_ = next_ + uint64_t(n)", STREAMS("double"),
+        "next_ = next_ + uint64_t(n)", "tests/test_bits.py -k within_a_block",
     ),
     Mutation(
         "precisions share a tag", "core/streams.hpp", "sizeof(Real) == 4 ? uint64_t(kSinglePrecision) : 0", "0",
