@@ -82,6 +82,31 @@ def test_backends_and_chunks_have_the_same_bits(monkeypatch):
         np.testing.assert_array_equal(run.positions, runs[0].positions)
 
 
+def test_tables_of_large_potentials_are_short():
+    features = np.ones((2000, 10))
+    u = lf.potentials.LogisticRegression(features, np.arange(2000) % 2 == 0, prior_scale=RAMP)
+    assert lf.Simulation(u, lf.ULA(H))._stepper.longest_chunk < 200
+
+
+def test_a_function_is_checked_once_however_many_times_there_are():
+    calls = []
+
+    def gradient(x, out, k):
+        calls.append(1)
+        out[0] = k * x[0]
+
+    def energy(x, k):
+        return k * x[0] * x[0] / 2
+
+    few, many = (np.linspace(1.0, 2.0, n) for n in (2, 50))
+    counts = []
+    for values in (few, many):
+        calls.clear()
+        lf.potentials.Custom(gradient=gradient, energy=energy, dim=1, k=lf.Schedule(values, values))
+        counts.append(len(calls))
+    assert counts[0] == counts[1]
+
+
 def test_a_temperature_that_changes_in_the_coupled_loop():
     u, scheme = lf.potentials.DoubleWell(), SCHEMES["BAOAB"](RAMP)
     batch = lf.potentials.Batch(gradient=u.gradient, dim=1, start=u.default_start)

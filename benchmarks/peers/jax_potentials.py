@@ -23,16 +23,15 @@ def muller_brown_energy(task: Task):
 
 
 def muller_brown(task: Task):
-    terms = task.parameters["terms"]
+    A, a, b, c, X, Y = (
+        np.array(column, task.dtype)[:, np.newaxis] for column in zip(*task.parameters["terms"], strict=True)
+    )
 
     def gradient(x):
-        gx = gy = 0.0
-        for A, a, b, c, X, Y in terms:
-            dx, dy = x[0] - X, x[1] - Y
-            e = A * jnp.exp((a * dx + b * dy) * dx + c * dy * dy)
-            gx += e * (2.0 * a * dx + b * dy)
-            gy += e * (b * dx + 2.0 * c * dy)
-        return jnp.stack([gx, gy])
+        dx, dy = x[0] - X, x[1] - Y
+        e = A * jnp.exp((a * dx + b * dy) * dx + c * dy * dy)
+        e = jax.lax.optimization_barrier(e)  # XLA would compute it anew for each component
+        return jnp.stack([(e * (2.0 * a * dx + b * dy)).sum(axis=0), (e * (b * dx + 2.0 * c * dy)).sum(axis=0)])
 
     return gradient
 
@@ -77,15 +76,17 @@ def lennard_jones(task: Task):
     n_atoms, wall, stiffness = task.dim // 3, task.parameters["wall"], task.parameters["wall_stiffness"]
 
     def gradient(x):
-        atoms = x.reshape(n_atoms, 3, -1)
-        d = atoms[:, np.newaxis] - atoms  # (i, j, 3, n)
-        square = (d * d).sum(axis=2) + jnp.eye(n_atoms, dtype=x.dtype)[:, :, np.newaxis]
+        axes = x[0::3], x[1::3], x[2::3]
+        differences = [at[:, np.newaxis] - at for at in axes]  # (i, j, n)
+        square = sum(d * d for d in differences) + jnp.eye(n_atoms, dtype=x.dtype)[:, :, np.newaxis]
         inverse = 1.0 / square
-        s6 = inverse**3
+        s6 = inverse * inverse * inverse
         f = 24.0 * (s6 - 2.0 * s6 * s6) * inverse
-        r = jnp.sqrt((atoms * atoms).sum(axis=1, keepdims=True))
-        pull = stiffness * jnp.maximum(1.0 - wall / r, 0.0) * atoms  # an atom at the origin has no direction
-        return ((f[:, :, np.newaxis] * d).sum(axis=1) + pull).reshape(x.shape)
+        f = jax.lax.optimization_barrier(f)  # XLA would compute it anew for each axis
+        # an atom at the origin has no direction
+        pull = stiffness * jnp.maximum(1.0 - wall / jnp.sqrt(sum(at * at for at in axes)), 0.0)
+        rows = [(f * d).sum(axis=1) + pull * at for d, at in zip(differences, axes, strict=True)]
+        return jnp.stack(rows, axis=1).reshape(x.shape)
 
     return gradient
 

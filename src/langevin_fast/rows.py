@@ -65,7 +65,7 @@ class Drive:
                 f"step_size={checks.shorten(scheme.step_size)} must be one number where something changes in time"
             )
         self.step_size = float(scheme.step_size)
-        numbers = len(getattr(potential, "parameters", ())) + 4 * mass.size * len(scheme.letters)
+        numbers = len(self.potential_at(0).parameters) + 4 * mass.size * len(scheme.letters)
         self.most_steps = max(_TABLE_BYTES // (8 * numbers), 1)
 
     def potential_at(self, step: int) -> Potential:

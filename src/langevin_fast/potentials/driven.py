@@ -50,13 +50,15 @@ class Driven(Potential):
                 named |= named.pop(parameter.name, {})
         schedules = {name: value for name, value in named.items() if isinstance(value, Schedule)}
         times = np.unique(np.concatenate([schedule.times for schedule in schedules.values()]))
+        first = make(**{**named, **{name: schedule(times[0]) for name, schedule in schedules.items()}})
+        fixed = [name for name in schedules if name not in first._arguments]
+        if fixed:
+            raise TypeError(f"{fixed[0]} of {make.__name__} cannot change in time")
         # What is allowed at all given times is allowed in between: the sets that constructors allow are convex.
-        stops = [make(**{**named, **{name: schedule(t) for name, schedule in schedules.items()}}) for t in times]
-        first = stops[0]
-        missing = [name for name in schedules if name not in first._arguments]
-        if missing:
-            raise TypeError(f"{missing[0]} of {make.__name__} cannot change in time")
-        curvatures = [stop.largest_curvature for stop in stops]
+        curvatures = [first.largest_curvature]
+        for time in times[1:]:
+            values = {name: schedule(time) for name, schedule in schedules.items()}
+            curvatures.append(first.with_values(values).largest_curvature)
         super().__init__(
             dim=first.dim,
             default_start=first.default_start,
