@@ -23,9 +23,8 @@ def muller_brown_energy(task: Task):
 
 
 def muller_brown(task: Task):
-    A, a, b, c, X, Y = (
-        np.array(column, task.dtype)[:, np.newaxis] for column in zip(*task.parameters["terms"], strict=True)
-    )
+    columns: list[np.ndarray] = list(np.array(task.parameters["terms"], task.dtype).T[:, :, np.newaxis])
+    A, a, b, c, X, Y = columns
 
     def gradient(x):
         dx, dy = x[0] - X, x[1] - Y
