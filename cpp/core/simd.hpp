@@ -53,20 +53,6 @@ struct VectorOf {
 template <class E>
 using Vec = typename VectorOf<E>::type;
 
-// The same anywhere in an array. Not a template: GCC forgets the alignment of a dependent type.
-template <class E>
-struct UnalignedVectorOf;
-template <>
-struct UnalignedVectorOf<double> {
-  typedef double type __attribute__((vector_size(kVectorBytes), aligned(8)));
-};
-template <>
-struct UnalignedVectorOf<float> {
-  typedef float type __attribute__((vector_size(kVectorBytes), aligned(4)));
-};
-template <class E>
-using UnalignedVec = typename UnalignedVectorOf<E>::type;
-
 template <class E>
 LF_INLINE Vec<E> broadcast(E s) {
   return s - Vec<E>{};  // minus zero, unlike plus, keeps the sign of -0.0

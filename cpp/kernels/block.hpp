@@ -57,7 +57,7 @@ class Block : public Group<Real, T> {
   }
 
   void make_steps(int64_t n) {
-    if constexpr (on_line<T>(Potential::kSmallestDim)) {
+    if constexpr (on_line<T, Potential>()) {
       if (dim_ == 1) {
         if (problem_.properties & kTests) return along_line<true>(n);
         return along_line<false>(n);

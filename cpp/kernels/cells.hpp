@@ -6,6 +6,20 @@
 
 namespace lf::LF_ISA {
 
+// A vector anywhere in an array. Not a template: GCC forgets the alignment of a dependent type.
+template <class E>
+struct UnalignedVectorOf;
+template <>
+struct UnalignedVectorOf<double> {
+  typedef double type __attribute__((vector_size(kVectorBytes), aligned(8)));
+};
+template <>
+struct UnalignedVectorOf<float> {
+  typedef float type __attribute__((vector_size(kVectorBytes), aligned(4)));
+};
+template <class E>
+using UnalignedVec = typename UnalignedVectorOf<E>::type;
+
 // How many vectors a cell has: x, v, the gradient and the noise of one fit into 16 registers.
 inline constexpr int kCellVectors = 4;
 

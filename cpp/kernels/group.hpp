@@ -15,10 +15,11 @@ namespace lf::LF_ISA {
 // components they are in memory, and kWidePack vectors share what the loop costs.
 inline constexpr int kLinePack = 4;
 
-// What T is used for: groups in one dimension, in more.
-template <class T>
-constexpr bool on_line(int smallest_dim) {
-  return smallest_dim == 1 && sizeof(T) <= kLinePack * kVectorBytes;
+// What T is used for: groups in one dimension, in more. A potential that is called by address takes the state from
+// memory anyway.
+template <class T, class Potential>
+constexpr bool on_line() {
+  return Potential::kSmallestDim == 1 && !Potential::kExternal && sizeof(T) <= kLinePack * kVectorBytes;
 }
 template <class T>
 constexpr bool off_line() {

@@ -51,7 +51,7 @@ struct Groups {
 };
 
 template <class Potential>
-constexpr bool kHasLine = on_line<Line>(Potential::kSmallestDim);
+constexpr bool kHasLine = on_line<Line, Potential>();
 
 template <class Potential>
 Groups groups_of(const Problem<Real>& problem) {
