@@ -293,3 +293,14 @@ def test_batch_does_not_run_there():
 
 def test_every_potential_is_covered():
     assert {name.split(" ")[0] for name in POTENTIALS} == {p.kind for p in lf.potentials.BUILTIN}
+
+
+def test_numbers_that_change_in_time():
+    ramp = lf.Schedule([0.05, 0.2], [1.0, 3.0])
+    schemes = lf.BAOAB(1 / 64, friction=1.0, kT=ramp), lf.ULA(1 / 64), lf.MALA(1 / 64, kT=ramp)
+    for u in (lf.potentials.DoubleWell(barrier=ramp), lf.potentials.Harmonic(1.0)):
+        for scheme in schemes:
+            arguments = {"n_particles": 5, "n_steps": 24, "burn_in": 2, "stride": 6, "seed": 1}
+            a, b = (lf.sample(u, scheme, backend=backend, **arguments) for backend in ("cuda", "cpp"))
+            np.testing.assert_array_equal(a.positions, b.positions)
+            np.testing.assert_array_equal(a.replay([2], slice(4, 9)).positions, b.replay([2], slice(4, 9)).positions)

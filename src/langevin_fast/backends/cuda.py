@@ -79,7 +79,9 @@ class CudaRunner:
 
         problem = self.problem
         n, dim = state.positions.shape
-        layout = Layout.of(problem.program, dim, problem.dtype, checked=checked)
+        table = problem.table(state.step, n_steps)
+        rows = self._use_table(table)
+        layout = Layout.of(table.program, dim, problem.dtype, checked=checked)
         run = kernel(self.functions, layout)
         kinds = [state.positions] if state.velocities is None else [state.positions, state.velocities]
         (kept_for, kept), self._kept = self._kept, (None, [])  # launches overwrite it
@@ -91,7 +93,6 @@ class CudaRunner:
         n_threads = min(_THREADS_PER_BLOCK, n)
 
         step, end = state.step, state.step + n_steps
-        rows = self._use_table(problem.table(step, n_steps))
         while step < end:
             until, row = (end, 0) if rows is None else _one_row(rows, step, end)
             begin, stop, next_frame, until = _looks_ahead(

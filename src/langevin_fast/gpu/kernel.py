@@ -254,7 +254,7 @@ class _Source:
         arrays += [f"last_{s}" for s in state] if layout.checked else []
         self.write(*(f"{array} = cuda.local.array(dim, real)" for array in arrays))
         self.each_component(*(f"{s}[{{c}}] = {s}_in[i, {{c}}]" for s in state))
-        self.write("p = parameters[row_now]")
+        self.write("p = parameters[min(row_now, parameters.shape[0] - 1)]")  # one row, or as many as there are
         for i, shapes in enumerate(layout.shapes):
             for j, (per_row, per_particle, per_component) in enumerate(shapes):
                 place = f"{'row_now' if per_row else '0'}, {'i' if per_particle else '0'}"
