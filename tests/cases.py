@@ -9,7 +9,9 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,14 @@ PRECISIONS = {"double": np.float64, "single": np.float32}
 LEVELS = [level["name"] for level in _core.isa_levels() if level["supported"]]
 
 _NAMES = {"GaussianMixture": "GaussianMixture isotropic"}
+
+
+@contextmanager
+def bounded_work() -> Iterator[None]:
+    """For what would take minutes, hours or for ever if it were done naively: not a claim of speed."""
+    started = time.monotonic()
+    yield
+    assert time.monotonic() - started < 60
 
 
 COVARIANCES = [[[1.0, 0.25], [0.25, 0.5]], [[2.0, -0.75], [-0.75, 1.0]], [[0.5, 0.0], [0.0, 0.5]]]

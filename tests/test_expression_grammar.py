@@ -3,13 +3,12 @@
 import ast
 import math
 import re
-import time
 
 import mpmath
 import numpy as np
 import pytest
 import sympy
-from cases import PRECISIONS
+from cases import PRECISIONS, bounded_work
 
 import langevin_fast as lf
 from langevin_fast import symbolic
@@ -103,10 +102,9 @@ def test_functions_of_parameters_and_constants():
     ],
 )
 def test_constants_that_are_refused(text, part):
-    started = time.perf_counter()
-    with pytest.raises(ValueError, match=f"expression=.*: '{part}' is (not a finite real|beyond the range)"):
+    message = f"expression=.*: '{part}' is (not a finite real|beyond the range)"
+    with bounded_work(), pytest.raises(ValueError, match=message):
         Expression(text, variables="x y")
-    assert time.perf_counter() - started < 1.0
 
 
 @pytest.mark.parametrize(
@@ -119,9 +117,8 @@ def test_constants_that_are_refused(text, part):
     ],
 )
 def test_constants_that_are_computed(text, slope):
-    started = time.perf_counter()
-    u = Expression(text, variables="x", start=[2.0])
-    assert time.perf_counter() - started < 1.0
+    with bounded_work():
+        u = Expression(text, variables="x", start=[2.0])
     g = np.empty(1)
     u.functions.gradient(np.array([2.0]), g, u.parameters)
     assert g[0] == slope
@@ -243,9 +240,8 @@ def test_no_cost_without_restricted_functions():
 def test_a_hundred_variables():
     n = 100
     text = " + ".join(f"(1 - x{i})**2 + a*(x{i + 1} - x{i}**2)**2" for i in range(n - 1))
-    started = time.perf_counter()
-    u = Expression(text, variables=[f"x{i}" for i in range(n)], a=100.0)
-    assert time.perf_counter() - started < 1.0
+    with bounded_work():
+        u = Expression(text, variables=[f"x{i}" for i in range(n)], a=100.0)
     x = np.linspace(-1, 1, n)
     g, d = np.empty(n), x[1:] - x[:-1] ** 2
     u.functions.gradient(x, g, u.parameters)
@@ -257,9 +253,8 @@ def test_a_hundred_variables():
 
 def test_a_thousand_terms():
     terms = [(math.sin(i), i / 500.0) for i in range(1000)]
-    started = time.perf_counter()
-    generated = symbolic.generate(" + ".join(f"cos({k!r}*x - {a!r})" for k, a in terms), ("x",), ())
-    assert time.perf_counter() - started < 5.0
+    with bounded_work():
+        generated = symbolic.generate(" + ".join(f"cos({k!r}*x - {a!r})" for k, a in terms), ("x",), ())
     g = np.empty(1)
     generated.gradient(np.array([0.7]), g, np.empty(0))
     np.testing.assert_allclose(g[0], -sum(k * math.sin(k * 0.7 - a) for k, a in terms), rtol=1e-11)
@@ -337,14 +332,12 @@ def test_random_formulas(seed):
     compared = undefined = 0
     for _ in range(150):
         text, python = random_formula(rng, int(rng.integers(1, 5)))
-        started = time.perf_counter()
         try:
-            generated = symbolic.generate(text, ("x", "y"), ("a",))
+            with bounded_work():
+                generated = symbolic.generate(text, ("x", "y"), ("a",))
         except ValueError as error:
             assert "expression" in str(error)  # a constant that is not real, mostly
             continue
-        finally:
-            assert time.perf_counter() - started < 1.0, text
         ast.parse(generated.source)
         code = compile(python, "formula", "eval")
 
