@@ -4,6 +4,7 @@
 
 #include "../kernels/runner.hpp"
 #include "arrays.hpp"
+#include "observed.hpp"
 
 namespace lf::bindings {
 
@@ -45,9 +46,21 @@ class BoundRunner {
     rows_ = rows;
   }
 
+  // The observers of the steps that follow: (reduction, first, every, sources, sizes, numbers, real rows, mark rows,
+  // counts) each, a source being (quantity, component, weight of shape (1 or n, 1 or dim) or None, of positions alone,
+  // two addresses).
+  void set_observations(const py::sequence& observations) {
+    if (busy_) throw std::runtime_error("this simulation is running already, in another thread");
+    if (py::len(observations) > kMaxObservations) throw py::value_error("too many observers");
+    auto observed = std::make_unique<Observed<Real>>();
+    for (const py::handle item : observations) observed->add(runner_->problem(), py::cast<py::tuple>(item));
+    runner_->set_observations(observed->observations());
+    observed_ = std::move(observed);
+  }
+
   py::tuple advance(int64_t first_step, int64_t n_steps, const Array<Real>& x, const py::object& v,
                     const Array<int64_t>& accepted, const Array<int64_t>& diverged, const py::object& rows,
-                    const py::sequence& recordings, bool goes_on, int threads) {
+                    const py::sequence& recordings, const py::sequence& accumulators, bool goes_on, int threads) {
     const int64_t n = runner_->problem().n_particles, dim = runner_->problem().dim;
     const bool has_velocities = runner_->problem().has_velocities();
     if (n_steps < 1) throw py::value_error("n_steps must be positive");
@@ -85,6 +98,10 @@ class BoundRunner {
     stretch.diverged = new_diverged.mutable_data();
     for (const py::handle item : recordings) add_recording(stretch, py::cast<py::tuple>(item), n, dim, has_velocities);
 
+    std::vector<Accumulators> observed;
+    const py::tuple new_accumulators = copies_of(accumulators, observed);
+    stretch.accumulators = observed.data();
+
     // The kernels run without the GIL, and what the runner keeps serves one call at a time.
     if (busy_) throw std::runtime_error("this simulation is running already, in another thread");
     const Busy busy(busy_);
@@ -96,7 +113,7 @@ class BoundRunner {
     if (!finished) throw py::error_already_set();
     // The same object where nothing is new: who sees it need not look.
     const bool same = std::equal(diverged.data(), diverged.data() + n, new_diverged.data());
-    return py::make_tuple(new_x, new_v, new_accepted, same ? diverged : new_diverged);
+    return py::make_tuple(new_x, new_v, new_accepted, same ? diverged : new_diverged, new_accumulators);
   }
 
  private:
@@ -159,7 +176,31 @@ class BoundRunner {
     stretch.recordings[stretch.n_recordings++] = recording;
   }
 
+  // What goes in, (reals, marks, counts) for each observer, stays as it is; what comes out begins as a copy.
+  py::tuple copies_of(const py::sequence& accumulators, std::vector<Accumulators>& out) const {
+    const int64_t n = runner_->problem().n_particles;
+    const int n_observations = runner_->problem().n_observations;
+    if (static_cast<int>(py::len(accumulators)) != n_observations) {
+      throw py::value_error("there must be accumulators for each observer");
+    }
+    py::tuple copies(n_observations);
+    for (int i = 0; i < n_observations; ++i) {
+      const Observation<Real>& o = runner_->problem().observations[i];
+      const auto given = py::cast<py::tuple>(accumulators[i]);
+      const auto reals = checked_array<double>(given[0], "real numbers of an observer", {o.n_reals, n});
+      const auto marks = checked_array<int64_t>(given[1], "marks of an observer", {o.n_marks, n});
+      const auto counts = checked_array<int64_t>(given[2], "counts of an observer", {o.n_counts});
+      Array<double> new_reals({o.n_reals, n}, reals.data());
+      Array<int64_t> new_marks({o.n_marks, n}, marks.data()), new_counts(o.n_counts, counts.data());
+      out.push_back(
+          {reals.data(), marks.data(), new_reals.mutable_data(), new_marks.mutable_data(), new_counts.mutable_data()});
+      copies[i] = py::make_tuple(new_reals, new_marks, new_counts);
+    }
+    return copies;
+  }
+
   Parsed parsed_;
+  std::unique_ptr<Observed<Real>> observed_;
   Array<Real> parameters_;
   Array<uint64_t> streams_;
   std::vector<Array<Real>> keep_;
@@ -178,13 +219,15 @@ void register_for(py::module_& m, const char* name) {
       .def("set_rows", &Bound::set_rows, py::arg("parameters").noconvert(), py::arg("coefficients"))
       .def("advance", &Bound::advance, py::arg("first_step"), py::arg("n_steps"), py::arg("x").noconvert(),
            py::arg("v"), py::arg("accepted").noconvert(), py::arg("diverged").noconvert(), py::arg("rows"),
-           py::arg("recordings"), py::arg("goes_on"), py::arg("threads"));
+           py::arg("recordings"), py::arg("accumulators"), py::arg("goes_on"), py::arg("threads"))
+      .def("set_observations", &Bound::set_observations, py::arg("observations"));
 }
 
 }  // namespace
 
 void register_runner(py::module_& m) {
   m.attr("MAX_RECORDINGS") = kMaxRecordings;
+  m.attr("MAX_OBSERVATIONS") = kMaxObservations;
   register_for<double>(m, "DoubleRunner");
   register_for<float>(m, "SingleRunner");
 }

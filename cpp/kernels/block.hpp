@@ -24,7 +24,13 @@ class Block : public Group<Real, T> {
     advance(false);
     if (this->any_divergence()) {
       // Rare, so it may be slow: once more from the start, looking at every step.
+      if (this->counts()) {
+        this->reload();
+        this->forget_looks(true);
+        advance(false);
+      }
       this->reload();
+      this->forget_looks(false);
       advance(true);
     }
     this->store();
@@ -52,8 +58,22 @@ class Block : public Group<Real, T> {
       make_steps(stop - step);
       step = stop;
       if (checked) this->freeze_diverged(step);
-      if (step == looks_.next()) this->look(step);
+      if (step == looks_.next()) look_after(step);
     }
+  }
+
+  void look_after(int64_t step) {
+    T energy = energy_is_current_ ? energy_ : T(Real(0));
+    if (const unsigned reads = looks_.reads()) {
+      // What the next step would compute first, so that it costs nothing; the energy has a sum of its own.
+      const Potential potential = this->potential(dim_);
+      if ((reads & kReadsGradient) && !gradient_is_current_) {
+        potential.gradient(x_, g_, scratch_);
+        gradient_is_current_ = true;
+      }
+      if ((reads & kReadsEnergy) && !energy_is_current_) energy = potential.energy(x_, scratch_);
+    }
+    this->look(step, energy);
   }
 
   void make_steps(int64_t n) {

@@ -7,6 +7,7 @@
 #include "arena.hpp"
 #include "coefficients.hpp"
 #include "looks.hpp"
+#include "observing.hpp"
 #include "problem.hpp"
 
 namespace lf::LF_ISA {
@@ -60,6 +61,7 @@ class Group {
     normal_rows_ = arena_.take<T>(Normals::kRows);
     uniform_rows_ = arena_.take<T>(Uniforms::kRows);
     coefficients_.take(problem, arena_);
+    observing_.take(problem, arena_);
     for (int i = 0; i < problem.n_instructions; ++i) {
       const Operation o = problem.program[i].operation;
       program_[i] = {o, properties_of(o), coefficients_[i]};
@@ -78,6 +80,7 @@ class Group {
     row_ = first_row();
     load_coefficients();
     load_state();
+    weight_ = 1;
   }
 
   // Once more from the start.
@@ -107,14 +110,27 @@ class Group {
 
   void positions_changed() { gradient_is_current_ = energy_is_current_ = false; }
 
-  // The state to those that look at it after step number `step`.
-  void look(int64_t step) {
-    looks_.look(step, [&](const Recording<Real>& r, int64_t index) {
+  // The state to those that look at it after step number `step`; U is there if it is read.
+  __attribute__((noinline)) void look(int64_t step, const T& energy) {
+    const auto store = [&](int i, int64_t index) {
+      const Recording<Real>& r = stretch_->recordings[i];
       const int64_t offset = index * problem_.n_particles * dim_;
       write(r.positions + offset, x_, last_x_);
       if (r.velocities) write(r.velocities + offset, v_, last_v_);
-    });
+    };
+    const Step& last = program_[problem_.n_instructions - 1];
+    const Seen<T> seen{x_, v_, g_, &energy, last.coefficients, step, first_, valid_, any_frozen_, frozen_, weight_};
+    const auto observe = [&](int i, int64_t index) { observing_.look(i, index, seen, *stretch_); };
+    looks_.look(step, store, observe);
   }
+
+  // Makes good what the observers saw since the start, in a stretch that is to be run once more from there: `take_back`
+  // makes every count of it one less.
+  void forget_looks(bool take_back) {
+    observing_.reset(*stretch_, first_, valid_);
+    weight_ = take_back ? -1 : 1;
+  }
+  bool counts() const { return observing_.counts(); }
 
   // --- divergence: a state that is not finite stays so, hence a look at the end of a run is enough
 
@@ -177,7 +193,7 @@ class Group {
     }
     accepted_ = T(Real(0));
     load_noise();
-    looks_.begin(*stretch_);
+    looks_.begin(problem_, *stretch_);
   }
 
   // Every number is drawn once, one after the other, so the windows only go on from where the stretch begins.
@@ -256,7 +272,8 @@ class Group {
   Arena arena_;
   T *last_x_, *last_v_, *normal_rows_, *uniform_rows_;
   Coefficients<Real, T> coefficients_;
-  int64_t first_;
+  Observing<Real, T> observing_;
+  int64_t first_, weight_;
   int32_t row_;  // of the schedule
   int valid_;
   bool frozen_[kLanes], any_frozen_;

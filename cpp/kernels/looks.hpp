@@ -18,43 +18,70 @@ int64_t end_of_row(const Stretch<Real>& stretch, int64_t step, int64_t stop) {
   return end;
 }
 
+// Recordings first, then observations.
 template <class Real>
 class Looks {
  public:
   // Before the first step of the stretch.
-  void begin(const Stretch<Real>& stretch) {
-    stretch_ = &stretch;
+  void begin(const Problem<Real>& problem, const Stretch<Real>& stretch) {
+    n_ = n_recordings_ = stretch.n_recordings;
+    for (int i = 0; i < n_; ++i) due_[i] = {stretch.recordings[i].first, stretch.recordings[i].every, 0, 0};
+    for (int i = 0; i < problem.n_observations; ++i) {
+      const Observation<Real>& o = problem.observations[i];
+      due_[n_++] = {o.first, o.every, 0, o.reads};
+    }
     next_ = kNever;
-    for (int i = 0; i < stretch.n_recordings; ++i) {
-      const Recording<Real>& r = stretch.recordings[i];
+    for (int i = 0; i < n_; ++i) {
       // the first of first, first + every, ... after the first step
-      const int64_t past = stretch.first_step - r.first;
-      done_[i] = past < 0 ? 0 : past / r.every + 1;
-      sooner(step_of(i));
+      const int64_t past = stretch.first_step - due_[i].first;
+      due_[i].done = past < 0 ? 0 : past / due_[i].every + 1;
+      sooner(due_[i]);
     }
   }
 
   // The step after which somebody looks next.
   int64_t next() const { return next_; }
 
-  // Calls store(recording, index of the look) for those that look after step number `step`, the next one.
-  template <class Store>
-  void look(int64_t step, Store store) {
+  // What those read that look then.
+  unsigned reads() const {
+    unsigned reads = 0;
+    for (int i = n_recordings_; i < n_; ++i) reads |= due_[i].step() == next_ ? due_[i].reads : 0;
+    return reads;
+  }
+
+  // Calls store(number of the recording, index of the look) or observe(of the observation, index) for those that look
+  // after step number `step`, the next one.
+  template <class Store, class Observe>
+  void look(int64_t step, Store store, Observe observe) {
     next_ = kNever;
-    for (int i = 0; i < stretch_->n_recordings; ++i) {
-      if (step_of(i) == step) store(stretch_->recordings[i], done_[i]++);
-      sooner(step_of(i));
+    for (int i = 0; i < n_; ++i) {
+      if (due_[i].step() == step) {
+        const int64_t index = due_[i].done++;
+        if (i < n_recordings_) {
+          store(i, index);
+        } else {
+          observe(i - n_recordings_, index);
+        }
+      }
+      sooner(due_[i]);
     }
   }
 
  private:
   static constexpr int64_t kNever = int64_t(1) << 62;
 
-  int64_t step_of(int i) const { return stretch_->recordings[i].first + done_[i] * stretch_->recordings[i].every; }
-  void sooner(int64_t step) { next_ = step < next_ ? step : next_; }
+  struct Due {
+    int64_t first, every;
+    int64_t done;  // how many looks lie behind
+    unsigned reads;
+    int64_t step() const { return first + done * every; }
+  };
 
-  const Stretch<Real>* stretch_;
-  int64_t done_[kMaxRecordings], next_;  // how many looks of each lie behind; the step of the next
+  void sooner(const Due& due) { next_ = due.step() < next_ ? due.step() : next_; }
+
+  Due due_[kMaxRecordings + kMaxObservations];
+  int n_, n_recordings_;
+  int64_t next_;
 };
 
 }  // namespace lf::LF_ISA

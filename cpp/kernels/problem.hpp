@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../observers/list.hpp"
 #include "../schemes/table.hpp"
 
 namespace lf {
@@ -56,6 +57,59 @@ struct External {
   double (*point_energy)(const double* x);
 };
 
+// What an observer reads of a particle.
+enum class Quantity {
+  position,           // a component
+  velocity,           // a component, on-step
+  energy,             // U
+  kinetic,            // sum of m v^2, on-step
+  half_step_kinetic,  // likewise, before the last kick of the step
+  virial,             // sum of (x - center) dU/dx
+  function            // of the positions, or of positions, velocities and U, by address
+};
+inline constexpr const char* kQuantityNames[] = {"position",          "velocity", "energy",  "kinetic",
+                                                 "half_step_kinetic", "virial",   "function"};
+
+template <class Real>
+struct Source {
+  Quantity quantity;
+  int component;
+  Coefficient<double> weight;           // the mass, or the center
+  bool of_positions;                    // all that the function takes
+  GroupFunction<Real> vectors, single;  // its energy-like form: u from x
+};
+
+enum class Reduction {
+#define LF_ROW(name) name,
+  LF_REDUCTIONS(LF_ROW)
+#undef LF_ROW
+};
+
+// An observer: what it reads after steps first, first + every, ..., and what is made of it. What `sizes` and `numbers`
+// hold is said where the reduction is.
+template <class Real>
+struct Observation {
+  Reduction reduction;
+  int64_t first, every;
+  unsigned reads;  // kReadsGradient, kReadsEnergy
+  const Source<Real>* sources;
+  int n_sources;
+  const int64_t* sizes;
+  const double* numbers;
+  int64_t n_reals, n_marks, n_counts;  // rows, or numbers, of its accumulators
+};
+
+// Its accumulators. A row has a number for each particle.
+struct Accumulators {
+  const double* reals_in;
+  const int64_t* marks_in;
+  double* reals;    // (n_reals, n_particles); begin as a copy of what comes in
+  int64_t* marks;   // (n_marks, n_particles), likewise
+  int64_t* counts;  // (n_counts,), of all particles: added to
+};
+
+inline constexpr int kMaxObservations = 32;
+
 // What does not change while steps are made.
 template <class Real>
 struct Problem {
@@ -72,6 +126,8 @@ struct Problem {
   int normals_per_step;   // vectors of dim normals
   int uniforms_per_step;  // tests
   unsigned properties;    // of any operation
+  const Observation<Real>* observations;
+  int n_observations;
   uint64_t seed;
   const uint64_t* streams;  // one per particle
 
@@ -98,7 +154,8 @@ struct Stretch {
   Real *positions_out, *velocities_out;
   Recording<Real> recordings[kMaxRecordings];
   int n_recordings;
-  int64_t* accepted;  // per particle, added to
+  const Accumulators* accumulators;  // of each observation
+  int64_t* accepted;                 // per particle, added to
   // Per particle: the step after which it was first not finite, or -1. Such a particle keeps its last finite state.
   int64_t* diverged;
   // Gradient and energy at the positions, laid out as the groups have them (kept_reals); null if not worth keeping.

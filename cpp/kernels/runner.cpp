@@ -115,7 +115,7 @@ namespace {
 
 constexpr auto kBetweenLooks = std::chrono::milliseconds(50);
 
-// Calls body(i, workspace) for i = 0 .. n - 1; false if it was interrupted.
+// Calls body(i, workspace, thread) for i = 0 .. n - 1; false if it was interrupted.
 template <class Body>
 bool for_all(int64_t n, int threads, Workspace& workspace, std::size_t workspace_bytes, bool (*interrupted)(),
              const Body& body) {
@@ -136,7 +136,7 @@ bool for_all(int64_t n, int threads, Workspace& workspace, std::size_t workspace
   auto last_look = Clock::now();  // used by the calling thread only
   const auto run_one = [&](int64_t i, int thread) {
     if (stop) return;
-    body(i, memory + bytes * static_cast<std::size_t>(thread));
+    body(i, memory + bytes * static_cast<std::size_t>(thread), thread);
     if (thread == 0 && Clock::now() - last_look > kBetweenLooks) {
       if (interrupted()) stop = true;
       last_look = Clock::now();
@@ -184,8 +184,61 @@ void Runner<Real>::set_rows(const Real* parameters, int64_t row_stride, std::vec
   problem_.parameters = parameters;
   problem_.parameter_row_stride = row_stride;
   known_ = known_ && same;
+  prepare();
+}
+
+template <class Real>
+void Runner<Real>::set_observations(std::vector<Observation<Real>> observations) {
+  observations_ = std::move(observations);
+  problem_.observations = observations_.data();
+  problem_.n_observations = static_cast<int>(observations_.size());
+  if (problem_.n_instructions) prepare();
+}
+
+template <class Real>
+void Runner<Real>::prepare() {
   block_count_ = kernels_.block_count(problem_);
   workspace_bytes_ = kernels_.workspace_bytes(problem_);
+}
+
+// Every thread counts for itself, the first one where the result is to stand; the order of the sum shows in no bit.
+template <class Real>
+bool Runner<Real>::run_all(const Stretch<Real>& stretch, int threads, bool (*interrupted)()) {
+  int64_t n = 0;
+  for (const Observation<Real>& o : observations_) n += o.n_counts;
+  threads = static_cast<int>(threads < block_count_ ? threads : block_count_);
+  if (n == 0 || threads < 2) {
+    return for_all(
+        block_count_, threads, workspace_, workspace_bytes_, interrupted,
+        [&](int64_t block, char* workspace, int) { kernels_.run_block(problem_, stretch, block, workspace); });
+  }
+  const std::size_t others = static_cast<std::size_t>(threads) - 1, observers = observations_.size();
+  counts_.assign(others * static_cast<std::size_t>(n), 0);
+  std::vector<Stretch<Real>> stretches(others, stretch);
+  std::vector<Accumulators> accumulators(others * observers);
+  int64_t* next = counts_.data();
+  for (std::size_t thread = 0; thread < others; ++thread) {
+    Accumulators* const own = &accumulators[thread * observers];
+    stretches[thread].accumulators = own;
+    for (std::size_t i = 0; i < observers; ++i) {
+      own[i] = stretch.accumulators[i];
+      own[i].counts = next;
+      next += observations_[i].n_counts;
+    }
+  }
+  const bool finished = for_all(block_count_, threads, workspace_, workspace_bytes_, interrupted,
+                                [&](int64_t block, char* workspace, int thread) {
+                                  const Stretch<Real>& own =
+                                      thread ? stretches[static_cast<std::size_t>(thread) - 1] : stretch;
+                                  kernels_.run_block(problem_, own, block, workspace);
+                                });
+  const int64_t* from = counts_.data();
+  for (std::size_t thread = 0; thread < others; ++thread) {
+    for (std::size_t i = 0; i < observers; ++i) {
+      for (int64_t k = 0; k < observations_[i].n_counts; ++k) stretch.accumulators[i].counts[k] += *from++;
+    }
+  }
+  return finished;
 }
 
 template <class Real>
@@ -196,9 +249,7 @@ bool Runner<Real>::advance(Stretch<Real>& stretch, bool goes_on, int threads, bo
   stretch.energy = energy_.empty() ? nullptr : energy_.data();
   stretch.gradient_known = stretch.energy_known = known;
   known_ = false;  // groups overwrite what is kept, one after the other
-  const bool finished =
-      for_all(block_count_, threads, workspace_, workspace_bytes_, interrupted,
-              [&](int64_t block, char* workspace) { kernels_.run_block(problem_, stretch, block, workspace); });
+  const bool finished = run_all(stretch, threads, interrupted);
   if (!finished) return false;
   known_ = true;
   known_row_ = stretch.rows ? stretch.rows[stretch.n_steps - 1] : 0;
@@ -228,10 +279,11 @@ bool evaluate(const Kernels<Real>& kernels, const Evaluation<Real>& all, int thr
   const double points = kPieceSeconds / (seconds > 0 ? seconds : 1e-9);
   const int64_t piece = kPiece * (points < kPiece ? 1 : static_cast<int64_t>(points / kPiece));
   if (seconds * static_cast<double>(rest) < kSerialSeconds) threads = 1;
-  return for_all((rest + piece - 1) / piece, threads, workspace, bytes, interrupted, [&](int64_t i, char* workspace) {
-    const int64_t begin = first + i * piece, left = all.n_points - begin;
-    part(begin, left < piece ? left : piece, workspace);
-  });
+  return for_all((rest + piece - 1) / piece, threads, workspace, bytes, interrupted,
+                 [&](int64_t i, char* workspace, int) {
+                   const int64_t begin = first + i * piece, left = all.n_points - begin;
+                   part(begin, left < piece ? left : piece, workspace);
+                 });
 }
 
 template class Runner<double>;

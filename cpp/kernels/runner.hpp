@@ -36,6 +36,9 @@ class Runner {
   // those before.
   void set_rows(const Real* parameters, int64_t row_stride, std::vector<Instruction<Real>> program, bool same);
 
+  // The observers of the steps that follow; what they point to must live as long as they are used.
+  void set_observations(std::vector<Observation<Real>> observations);
+
   // `goes_on`: the positions are those at which the last call ended. Returns false when `interrupted` (asked every 50
   // ms, by the calling thread alone) said so; the output arrays then hold nothing of use, the input arrays are as they
   // were.
@@ -44,13 +47,18 @@ class Runner {
   const Problem<Real>& problem() const { return problem_; }
 
  private:
+  void prepare();
+  bool run_all(const Stretch<Real>& stretch, int threads, bool (*interrupted)());
+
   const Kernels<Real>& kernels_;
   Problem<Real> problem_;
   std::vector<Pass> passes_;
   std::vector<Instruction<Real>> program_;
+  std::vector<Observation<Real>> observations_;
   int64_t block_count_ = 0;
   std::size_t workspace_bytes_ = 0;  // of a thread; not known before there are coefficients
   Workspace workspace_;
+  std::vector<int64_t> counts_;  // of the observers, of each thread but the first
   std::vector<Real> gradient_, energy_;
   bool known_ = false;     // that these belong to the positions at which the last call ended, ...
   int32_t known_row_ = 0;  // ... and to this row of the parameters

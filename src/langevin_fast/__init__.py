@@ -1,7 +1,7 @@
 """Fast, exactly reproducible Langevin dynamics."""
 
 from . import config as _config
-from . import fokker_planck, math, observers, potentials, score
+from . import fokker_planck, math, observers, potentials, regions, score
 from ._version import __version__
 from .backends import explain_backend
 from .config import show_config
@@ -39,6 +39,7 @@ __all__ = [
     "noise",
     "observers",
     "potentials",
+    "regions",
     "sample",
     "score",
     "show_config",

@@ -6,6 +6,7 @@ import numpy as np
 
 from . import checks
 from .backends.problem import State
+from .observers import Frames, Observer, Watching
 from .potentials.base import Potential
 from .schemes import Scheme
 from .stepping import Stepper
@@ -15,11 +16,17 @@ class Readings:
     """The attributes of a simulation."""
 
     _stepper: Stepper
+    _watching: Watching
 
     @property
     def stepper(self) -> Stepper:
         """Where the run stands, and how it goes on."""
         return self._stepper
+
+    @property
+    def observers(self) -> tuple[Observer | Frames, ...]:
+        """Those that look at every run, in the order in which they were given."""
+        return self._watching.all
 
     @property
     def potential(self) -> Potential:

@@ -11,8 +11,7 @@ from . import checks
 from .arguments import MOST_STEPS
 from .errors import Interrupted, carrying, warn
 from .keywords import hinting
-from .memory import check_memory
-from .observers import Frames
+from .observers import Frames, Observer, Watching
 from .potentials.base import Potential
 from .progress import Progress
 from .rows import delayed
@@ -42,6 +41,7 @@ def sample(
     progress: bool | None = None,
     streams: Sequence[int] | np.ndarray | None = None,
     on_divergence: str = "raise",
+    observers: Sequence[Observer | Frames] = (),
 ) -> Trajectory:
     """Run `burn_in` steps, then `n_steps`, and store every `stride`-th of these.
 
@@ -60,6 +60,8 @@ def sample(
         None stores no frames; ``.final`` is there all the same.
     progress : bool, optional
         A progress bar (tqdm). Default: when tqdm is installed, the run is long and stderr is a terminal.
+    observers : sequence of observers
+        From :mod:`langevin_fast.observers`; they look at the `n_steps` steps inside the compiled loop.
 
     Returns
     -------
@@ -109,23 +111,20 @@ def sample(
             f"stride={stride} is larger than n_steps={n_steps}: no frame is stored. Use stride={n_steps} or less, or "
             "stride=None if none is wanted"
         )
-    if frames is not None:
-        check_memory(
-            frames.n_bytes(before, n_steps),
-            f"the {n_steps // frames.every} frames of {len(before.positions)} particles",
-        )
+    watching = Watching("observers", [*record, *observers] if isinstance(observers, (tuple, list)) else observers)
+    watching.check(simulation.stepper.run, before, n_steps)
 
     def trajectory() -> Trajectory:
         begun = frames is not None and frames.begun
-        return Trajectory.of(simulation.stepper, frames if begun else None, before)
+        return Trajectory.of(simulation.stepper, frames if begun else None, before, observers)
 
     bar = Progress.of(progress, burn_in + n_steps)
-    with carrying(lambda: (trajectory(), record, simulation.step)):
+    with carrying(lambda: (trajectory(), watching.all, simulation.step)):
         with bar as shown:
             if burn_in:
                 simulation.run(burn_in, progress=shown)
             before = simulation.state
-            simulation.run(n_steps, record=record, progress=shown)
+            simulation.run(n_steps, record=watching, progress=shown)
         result = trajectory()
         result.warn_of_acceptance(n_steps)
     return result

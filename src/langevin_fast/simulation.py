@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from . import arguments, checks
 from .errors import carrying
 from .keywords import hinting
-from .observers import Frames, begin_recording, end_recording
+from .observers import Frames, Observer, Watching
 from .potentials.base import Potential
 from .progress import Progress
 from .readings import Readings
@@ -56,6 +56,9 @@ class Simulation(Readings):
         Steps already made. With the positions (and velocities) of an earlier run this continues it.
     on_divergence : {"raise", "freeze"}
         When a particle is no longer finite: a :class:`DivergenceError`, or it stays where it last was (``.diverged``).
+    observers : sequence of observers
+        From :mod:`langevin_fast.observers`; they look from the first step on, at every run. :meth:`run` takes `Frames`,
+        and observers that are to look at one run alone.
 
     Notes
     -----
@@ -86,7 +89,11 @@ class Simulation(Readings):
         streams: Sequence[int] | np.ndarray | None = None,
         first_step: int = 0,
         on_divergence: str = "raise",
+        observers: Sequence[Observer] = (),
     ) -> None:
+        watching = Watching("observers", observers)
+        if watching.frames:
+            raise TypeError("observers: Frames store a run of known length; give them to run(n_steps, record=[...])")
         self._stepper = Stepper(
             arguments.begin(
                 [potential],
@@ -104,6 +111,9 @@ class Simulation(Readings):
                 on_divergence=on_divergence,
             )
         )
+        watching.check(self._stepper.run, self.state, 0)
+        self._stepper.observe(watching, 0)
+        self._watching = watching
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not name.startswith("_"):
@@ -112,7 +122,8 @@ class Simulation(Readings):
         super().__setattr__(name, value)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_stepper": copy.copy(self._stepper)}
+        # a copy goes its own way, and so do its observers
+        return {**self.__dict__, "_stepper": copy.copy(self._stepper), "_watching": copy.copy(self._watching)}
 
     def __repr__(self) -> str:
         return (
@@ -121,7 +132,13 @@ class Simulation(Readings):
         )
 
     @hinting
-    def run(self, n_steps: int, *, record: Sequence[Frames] = (), progress: bool | Progress | None = None) -> None:
+    def run(
+        self,
+        n_steps: int,
+        *,
+        record: Watching | Sequence[Observer | Frames] = (),
+        progress: bool | Progress | None = None,
+    ) -> None:
         """Make `n_steps` steps. ``run(a); run(b)`` gives the same bits as ``run(a + b)``.
 
         Ctrl-C raises :class:`Interrupted`, a ``KeyboardInterrupt``, within half a second and leaves the simulation at a
@@ -131,8 +148,8 @@ class Simulation(Readings):
         ----------
         n_steps : int
             >= 0.
-        record : sequence of lf.observers.Frames
-            Filled during this run; up to seven.
+        record : sequence of observers
+            Those that look at this run alone, `Frames` among them (seven at most).
         progress : bool or Progress, optional
             A progress bar (tqdm). Default: when tqdm is installed, the run is long and stderr is a terminal. An open
             bar goes on.
@@ -148,18 +165,27 @@ class Simulation(Readings):
         """
         n_steps = checks.integer("n_steps", n_steps, 0, arguments.MOST_STEPS)
         self._stepper.check_steps("n_steps", n_steps)
-        before = self.state
+        before, first = self.state, len(self.state.observed)
         bar = Progress.of(progress, n_steps)
-        recordings = begin_recording(record, before, n_steps)
+        watching = Watching.of("record", record)
+        watching.check(self._stepper.run, before, n_steps)
+        recordings = self._stepper.observe(watching, n_steps)
 
-        def computed() -> tuple[Trajectory, Sequence[Frames], int]:
-            end_recording(record, self.step, self.times_at)
-            return Trajectory.of(self.stepper, record[0] if record else None, before), record, self.step
+        def show() -> None:
+            self._watching.see(self.state, self.times_at, 0)
+            watching.see(self.state, self.times_at, first)
+            self._stepper.dismiss(first)
+
+        def computed() -> tuple[Trajectory, Sequence[Observer | Frames], int]:
+            show()
+            frames = watching.frames[0] if watching.frames else None
+            everyone = (*self._watching.all, *watching.all)
+            return Trajectory.of(self.stepper, frames, before, everyone), everyone, self.step
 
         with carrying(computed):
             with bar as shown:
                 self._stepper.advance(n_steps, recordings, shown)
-            end_recording(record, self.step, self.times_at)
+            show()
 
     def replay(
         self, particles: ArrayLike | None = None, steps: slice | None = None, *, progress: bool | None = None

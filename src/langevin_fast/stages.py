@@ -10,6 +10,7 @@ import numpy as np
 
 from . import arguments, checks
 from .backends.problem import Stages
+from .observers import Watching
 from .potentials.base import Potential
 from .schemes import Scheme
 from .simulation import Simulation
@@ -46,6 +47,7 @@ class StagedSimulation(Simulation):
     ) -> None:
         stages = Stages(checks.integer("steps_per_stage", steps_per_stage, 1, arguments.MOST_STEPS), len(schemes))
         self._stepper = Stepper(arguments.begin(potentials, schemes, stages, **given))
+        self._watching = Watching("observers", ())
 
     def thaw(self) -> None:
         """Let particles that diverged, and were frozen where they last were finite, go on from there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections import deque
 from typing import Any
@@ -12,6 +13,7 @@ from . import backends
 from .arguments import Beginning, check_last_step
 from .backends.problem import Recording, Runner, Stages, State, StoppedError
 from .errors import DivergenceError
+from .observers import Run, Watching
 from .potentials.base import Potential
 from .progress import Progress
 from .rows import Drive
@@ -54,6 +56,25 @@ class Stepper:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.beginning.mass.flags.writeable = False
+
+    @property
+    def run(self) -> Run:
+        """What observers are told."""
+        return Run(self.beginning.problem, self.scheme, self.beginning.mass)
+
+    def observe(self, watching: Watching, n_steps: int) -> list[Recording]:
+        """Let observers look from here on; the arrays for the frames among them."""
+        state, recordings = watching.begin(self.run, self.state, n_steps)
+        if state is not self.state:
+            self.recent.clear()  # nobody looked at these
+            self.state = state
+        return recordings
+
+    def dismiss(self, first: int) -> None:
+        """Observers from number `first` on look no longer."""
+        if len(self.state.observed) > first:
+            self.recent.clear()
+            self.state = dataclasses.replace(self.state, observed=self.state.observed[:first])
 
     @property
     def stage(self) -> int:
@@ -110,13 +131,18 @@ class Stepper:
         self, state: State, n_steps: int, recordings: list[Recording]
     ) -> tuple[State, BaseException | None]:
         """The state `n_steps` later; or an earlier one, and what a function of the user's raised there."""
-        if self.runner is None:
-            b = self.beginning
-            self.runner = backends.prepare(b.backend, b.problem, b.threads)
-        try:
-            return self.runner.advance(state, n_steps, recordings), None
-        except StoppedError as stop:
-            return stop.state, stop.error
+        end = state.step + n_steps
+        while True:
+            if self.runner is None:
+                b = self.beginning
+                self.runner = backends.prepare(b.backend, b.problem, b.threads)
+            state, until = _with_room(state, end)
+            try:
+                state = self.runner.advance(state, until - state.step, recordings)
+            except StoppedError as stop:
+                return stop.state, stop.error
+            if state.step == end:
+                return state, None
 
     def _chunk(self, n_steps: int) -> int:
         """How many of so many steps are made next."""
@@ -161,7 +187,8 @@ class Stepper:
         self.recent.append(state)
         while len(self.recent) > 1 and self.recent[1].step + _PATH_STEPS <= step:
             self.recent.popleft()
-        if len(self.recent) * state.positions.nbytes > _PATH_BYTES:
+        kept = state.positions.nbytes + sum(a.nbytes for observed in state.observed for a in observed.arrays)
+        if len(self.recent) * kept > _PATH_BYTES:
             self.recent.clear()
 
     def _advice(self, x: np.ndarray, path: np.ndarray | None) -> str | None:
@@ -181,6 +208,24 @@ class Stepper:
         if finite:
             return None
         return "The gradient is not finite there: the particle left the domain of U, or a function returned NaN."
+
+
+def _with_room(state: State, end: int) -> tuple[State, int]:
+    """The state, with room for more looks of its observers, and up to which step this suffices."""
+    if not state.observed:
+        return state, end
+    ready = []
+    for observed in state.observed:
+        full = observed.reduction.full_after()
+        if full is not None and observed.reduction.looks_until(state.step) >= full:
+            observed = observed.reduction.coarser(observed)
+            full = observed.reduction.full_after()
+        if full is not None:
+            end = min(end, observed.reduction.first + (full - 1) * observed.reduction.every)
+        ready.append(observed)
+    if any(new is not old for new, old in zip(ready, state.observed, strict=True)):
+        state = dataclasses.replace(state, observed=tuple(ready))
+    return state, end
 
 
 def _path_recording(state: State, end: int) -> Recording | None:

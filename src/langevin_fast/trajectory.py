@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from . import arguments, checks
 from .arguments import Beginning
 from .backends.problem import State
 from .errors import carrying, warn
-from .observers import Frames
+from .observers import Frames, Observer
 from .potentials.base import Potential
 from .potentials.driven import Driven
 from .progress import Progress
@@ -60,6 +60,8 @@ class Trajectory:
     mass : ndarray of shape (1 or n_particles, 1 or dim)
     beginning : Beginning
         What the run began with: all that :meth:`replay` needs.
+    observers : tuple
+        Those that looked at the run, filled; the same objects.
     """
 
     positions: np.ndarray
@@ -76,9 +78,12 @@ class Trajectory:
     scheme: Scheme
     mass: np.ndarray
     beginning: Beginning
+    observers: tuple[Observer | Frames, ...] = ()
 
     @classmethod
-    def of(cls, run: Stepper, frames: Frames | None, before: State) -> Trajectory:
+    def of(
+        cls, run: Stepper, frames: Frames | None, before: State, observers: Sequence[Observer | Frames] = ()
+    ) -> Trajectory:
         """What a run and its frames show; acceptances count from the state `before`."""
         beginning = run.beginning
         state = run.state
@@ -107,6 +112,7 @@ class Trajectory:
             scheme=run.scheme,
             mass=beginning.mass,
             beginning=beginning,
+            observers=tuple(observers),
         )
 
     def replay(

@@ -10,6 +10,7 @@ import numpy as np
 from .. import _core
 from ..potentials.batch import Batch
 from ..schemes.operations import properties_of
+from .observing import Watch
 from .problem import Problem, Recording, State, StoppedError, Table
 
 # Noise is made for as many steps as fit into about this many bytes, and at least for a whole Philox block.
@@ -89,6 +90,7 @@ class BatchRunner:
         self.spare_x = np.empty_like(state.positions)
         self.spare_v = None if state.velocities is None else np.empty_like(state.velocities)
         self.noise.reach(self.end)
+        self.began, self.watch = state, Watch(self.problem, state.observed, state.step)
         try:
             self.busy = True
             self._steps(recordings)
@@ -104,9 +106,11 @@ class BatchRunner:
         return result
 
     def _state(self) -> State:
+        if self.watch.taking:  # stopped within a look, of which a part may have been taken: back to where it is whole
+            return self.began
         step, x, v, accepted, diverged = self.done
         # The arrays go out for good: those that are still to be written belong to this runner alone.
-        return State(step, x.copy(), None if v is None else v.copy(), accepted, diverged)
+        return State(step, x.copy(), None if v is None else v.copy(), accepted, diverged, self.watch.observed)
 
     def _steps(self, recordings: Sequence[Recording]) -> None:
         first_x, first_v = self.done.x, self.done.v
@@ -129,11 +133,25 @@ class BatchRunner:
                     recording.positions[looks - 1] = new_x
                     if recording.velocities is not None:
                         recording.velocities[looks - 1] = new_v
+            if step == self.watch.next:
+                self._look(step, new_x, new_v, diverged)
             self.done = _Committed(step, new_x, new_v, accepted, diverged)
+            self.watch.taking = False
             # What the caller's state holds is never written to.
             self.spare_x = np.empty_like(x) if x is first_x else x if new_x is not x else self.spare_x
             if v is not None:
                 self.spare_v = np.empty_like(v) if v is first_v else v if new_v is not v else self.spare_v
+
+    def _look(self, step: int, x: np.ndarray, v: np.ndarray | None, diverged: np.ndarray) -> None:
+        def energy() -> np.ndarray:
+            return self.potential.batch_energy(x) if self.energy is None else self.energy
+
+        def gradient() -> np.ndarray:
+            if self.gradient is None:
+                self.gradient = self.potential.batch_gradient(x)
+            return self.gradient
+
+        self.watch.look(step, x, v, diverged, energy, gradient)
 
     def _use_row(self, row: int) -> None:
         if self.row == row:

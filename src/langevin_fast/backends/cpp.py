@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import _core
 from ..potentials.compiled import CompiledPotential
-from .problem import Problem, Recording, State, Table
+from .problem import Observed, Problem, Recording, Reduction, State, Table
 
 # Shorter stretches run on one thread: on a busy machine the others may be scheduled only milliseconds later.
 _SERIAL_SECONDS = 1e-3
@@ -20,7 +20,7 @@ def prepare(problem: Problem, threads: int) -> CppRunner:
     """A runner for a potential that the C++ code has, or whose functions it calls by address."""
     potential = problem.potential
     assert isinstance(potential, CompiledPotential)
-    return CppRunner(problem, threads, potential.kind, potential.addresses(problem.dtype))
+    return CppRunner(problem, threads, potential.kind, lambda energy: (potential.addresses(problem.dtype), None))
 
 
 class CppRunner:
@@ -32,28 +32,45 @@ class CppRunner:
     threads : int
     kind : str
         Name of the potential in C++.
-    functions : dict
-        Addresses of its functions, if it is one that is called by address.
-    keep : object
-        What owns the machine code at these addresses.
+    functions : callable
+        ``functions(energy)`` gives the addresses of its functions, if it is one that is called by address, and what owns
+        the machine code there. `energy`: whether U is wanted.
     """
 
-    def __init__(self, problem: Problem, threads: int, kind: str, functions: dict[str, int], keep: Any = None) -> None:
-        runner = _core.DoubleRunner if problem.dtype is np.float64 else _core.SingleRunner
-        self._runner = runner(
-            kind=kind,
-            functions=functions,
-            dim=problem.dim,
-            parsed=problem.program.parsed,
-            seed=problem.seed,
-            streams=problem.streams,
-        )
-        self._threads = threads
-        self._seconds_per_step = 0.0
+    def __init__(
+        self, problem: Problem, threads: int, kind: str, functions: Callable[[bool], tuple[dict[str, int], Any]]
+    ) -> None:
         self._problem = problem
-        self._table: Table | None = None  # whose numbers the C++ object has
-        self._keep = keep
+        self._threads = threads
+        self._kind = kind
+        self._functions = functions
+        self._seconds_per_step = 0.0
         self._stopped_at: State | None = None
+        self._make(energy="reads_energy" in problem.program.properties)
+
+    def _make(self, *, energy: bool) -> None:
+        """The C++ object."""
+        runner = _core.DoubleRunner if self._problem.dtype is np.float64 else _core.SingleRunner
+        addresses, self._keep = self._functions(energy)
+        self._runner = runner(
+            kind=self._kind,
+            functions=addresses,
+            dim=self._problem.dim,
+            parsed=self._problem.program.parsed,
+            seed=self._problem.seed,
+            streams=self._problem.streams,
+        )
+        self._has_energy = energy
+        self._table: Table | None = None  # whose numbers it has
+        self._reductions: list[Reduction] = []  # that it knows
+
+    def _observe(self, reductions: list[Reduction]) -> None:
+        if reductions == self._reductions:  # the same objects
+            return
+        if not self._has_energy and any(source.reads_energy for r in reductions for source in r.sources):
+            self._make(energy=True)
+        self._runner.set_observations([_described(reduction, self._problem.dtype) for reduction in reductions])
+        self._reductions = reductions
 
     def advance(self, state: State, n_steps: int, recordings: Sequence[Recording] = ()) -> State:
         """See :class:`langevin_fast.backends.problem.Runner`."""
@@ -61,11 +78,13 @@ class CppRunner:
         goes_on, self._stopped_at = state is self._stopped_at, None
         serial = n_steps * self._seconds_per_step < _SERIAL_SECONDS
         started = time.perf_counter()
+        reductions = [observed.reduction for observed in state.observed]
+        self._observe(reductions)
         table = self._problem.table(state.step, n_steps)
         if table is not self._table and not table.has_numbers_of(self._table):
             self._runner.set_rows(table.parameters, table.program.coefficients)
             self._table = table
-        arrays = self._runner.advance(
+        x, v, accepted, diverged, accumulators = self._runner.advance(
             state.step,
             n_steps,
             state.positions,
@@ -74,10 +93,29 @@ class CppRunner:
             state.diverged,
             table.rows,
             recordings,
+            [observed.arrays for observed in state.observed],
             goes_on,
             1 if serial else self._threads,
         )
         self._seconds_per_step = (time.perf_counter() - started) / n_steps
-        result = State(state.step + n_steps, *arrays)
+        observed = tuple(map(Observed, reductions, *zip(*accumulators, strict=True))) if reductions else ()
+        result = State(state.step + n_steps, x, v, accepted, diverged, observed)
         self._stopped_at = result
         return result
+
+
+def _described(reduction: Reduction, dtype: Any) -> tuple[Any, ...]:
+    """A reduction as the C++ object wants it."""
+    one = reduction.empty(1)
+    sources = [
+        (
+            source.quantity,
+            source.component,
+            source.weight,
+            source.function is None or source.function.of_positions,
+            *((0, 0) if source.function is None else source.function.addresses(dtype)),
+        )
+        for source in reduction.sources
+    ]
+    rows = len(one.reals), len(one.marks), len(one.counts)
+    return reduction.name, reduction.first, reduction.every, sources, reduction.sizes, reduction.numbers, *rows

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import BackendUnavailableError
 from ..potentials.compiled import CompiledPotential
+from .observing import Watch
 from .problem import Problem, Recording, State, Table
 
 _THREADS_PER_BLOCK = 128
@@ -92,9 +93,11 @@ class CudaRunner:
         keys = np.uint64(problem.seed & 0xFFFFFFFF), np.uint64(problem.seed >> 32)
         n_threads = min(_THREADS_PER_BLOCK, n)
 
+        watch = Watch(problem, state.observed, state.step)
         step, end = state.step, state.step + n_steps
         while step < end:
             until, row = (end, 0) if rows is None else _one_row(rows, step, end)
+            until = int(min(until, watch.next))
             begin, stop, next_frame, until = _looks_ahead(
                 recordings, step, until, n * dim * len(kinds) * problem.dtype().itemsize
             )
@@ -112,13 +115,34 @@ class CudaRunner:
                     recordings[0].velocities[begin:stop] = stored[1].copy_to_host()
             _store(recordings[1:], step, until, outside)
             inside, outside, step = outside, inside, until
+            if step == watch.next:
+                # what is not finite is found at the end of the steps, and then all this is made once more
+                self._look(watch, step, inside, diverged, row)
         if not checked and not_finite.copy_to_host()[0]:
             return None
         final = [array.copy_to_host() for array in inside]
         velocities = final[1] if len(final) > 1 else None
-        result = State(end, final[0], velocities, accepted.copy_to_host(), diverged.copy_to_host())
+        result = State(end, final[0], velocities, accepted.copy_to_host(), diverged.copy_to_host(), watch.observed)
         self._kept = result, inside
         return result
+
+    def _look(self, watch: Watch, step: int, moved: list[Any], diverged: Any, row: int) -> None:
+        host = [array.copy_to_host() for array in moved]
+        problem = self.problem
+        assert self.table is not None
+        parameters = self.table.parameters[row if len(self.table.parameters) > 1 else 0]
+        potential = problem.potential
+        assert isinstance(potential, CompiledPotential)
+        x = host[0]
+        with np.errstate(all="ignore"):
+            watch.look(
+                step,
+                x,
+                host[1] if len(host) > 1 else None,
+                diverged.copy_to_host(),
+                lambda: potential.energies_with(parameters, x),
+                lambda: potential.gradients_with(parameters, x),
+            )
 
     def _use_table(self, table: Table) -> np.ndarray | None:
         from numba import cuda

@@ -17,12 +17,11 @@ def prepare(problem: Problem, threads: int) -> CppRunner:
 
     potential = problem.potential
     assert isinstance(potential, CompiledPotential)
-    functions, keep = groups.addresses(
-        potential.functions,
-        problem.dim,
-        problem.parameters.shape[1],
-        problem.dtype,
-        energy="reads_energy" in problem.program.properties,
-        single=len(problem.streams) % groups.vector_lanes(problem.dtype) == 1,
-    )
-    return CppRunner(problem, threads, "GroupFunctions", functions, keep)
+    single = len(problem.streams) % groups.vector_lanes(problem.dtype) == 1
+
+    def functions(energy: bool) -> tuple[dict[str, int], object]:
+        return groups.addresses(
+            potential.functions, problem.dim, problem.parameters.shape[1], problem.dtype, energy=energy, single=single
+        )
+
+    return CppRunner(problem, threads, "GroupFunctions", functions)

@@ -127,6 +127,122 @@ class Problem:
         return 2**63 // max(parsed.normals_per_step * self.dim, parsed.uniforms_per_step, 8) - 2
 
 
+class Evaluated(Protocol):
+    """A function of a particle, compiled for groups of particles."""
+
+    @property
+    def of_positions(self) -> bool:
+        """Whether x is all that it takes; else it takes x, v and U, as 2 dim + 1 numbers."""
+
+    def addresses(self, dtype: Any) -> tuple[int, int]:
+        """Of the machine code for vectors, and for one lane; the code lives as long as the process."""
+
+
+class Source(NamedTuple):
+    """What an observer reads of a particle (Quantity in cpp/kernels/problem.hpp).
+
+    Attributes
+    ----------
+    quantity : str
+        "position", "velocity", "energy", "kinetic", "half_step_kinetic", "virial" or "function".
+    component : int
+    weight : (1 or n, 1 or dim) array or None
+        The mass of kinetic energies, the center of virials.
+    function : Evaluated or None
+    """
+
+    quantity: str
+    component: int = 0
+    weight: np.ndarray | None = None
+    function: Evaluated | None = None
+
+    @property
+    def reads_energy(self) -> bool:
+        """Whether U is wanted."""
+        return self.quantity == "energy" or (self.function is not None and not self.function.of_positions)
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """One look of an observer at all particles.
+
+    Attributes
+    ----------
+    index : int
+        How many looks came before.
+    step : int
+    values : (k, n) array of float64
+    moving : (m,) array of int or slice
+        The particles that are not frozen.
+    """
+
+    index: int
+    step: int
+    values: np.ndarray
+    moving: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Reduction:
+    """What is made of what an observer reads after steps first, first + every, ...
+
+    Each kind is a subclass, and a function of its name in cpp/observers, where `sizes` and `numbers` are explained.
+    """
+
+    first: int
+    every: int
+    sources: tuple[Source, ...]
+    sizes: np.ndarray
+    numbers: np.ndarray
+    name: ClassVar[str]
+
+    def empty(self, n: int) -> Observed:
+        """The accumulators of n particles before the first look."""
+        raise NotImplementedError
+
+    def take(self, look: Look, observed: Observed) -> None:
+        """Add a look to the accumulators, in place: what the C++ function of this name does, in NumPy."""
+        raise NotImplementedError
+
+    def looks_until(self, step: int) -> int:
+        """How many looks there were after so many steps."""
+        return max((step - self.first) // self.every + 1, 0)
+
+    def full_after(self) -> int | None:
+        """After how many looks :meth:`coarser` is due; None: never."""
+        return None
+
+    def coarser(self, observed: Observed) -> Observed:
+        """The same contents, with room for more looks."""
+        raise NotImplementedError
+
+
+class Observed(NamedTuple):
+    """A reduction and its accumulators, which are never changed in place.
+
+    Attributes
+    ----------
+    reduction : Reduction
+    reals : (rows, n) array of float64
+    marks : (rows, n) array of int64
+    counts : (m,) array of int64
+    """
+
+    reduction: Reduction
+    reals: np.ndarray
+    marks: np.ndarray
+    counts: np.ndarray
+
+    @property
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The accumulators."""
+        return self.reals, self.marks, self.counts
+
+    def copied(self) -> Observed:
+        """With accumulators that may be added to."""
+        return Observed(self.reduction, *(array.copy() for array in self.arrays))
+
+
 @dataclass(frozen=True, eq=False, init=False)
 class State:
     """Where a simulation stands. Never changed in place: an interrupted chunk leaves the old one as it was.
@@ -143,6 +259,8 @@ class State:
         Accepted proposals so far.
     diverged : ndarray of shape (n_particles,)
         The step after which the particle was first not finite, or -1.
+    observed : tuple of Observed
+        What observers have seen.
     """
 
     step: int
@@ -150,6 +268,7 @@ class State:
     velocities: np.ndarray | None
     accepted: np.ndarray
     diverged: np.ndarray
+    observed: tuple[Observed, ...]
 
     # written out, because the one that dataclass makes for a frozen class takes a third of the time of a short run
     def __init__(
@@ -159,6 +278,7 @@ class State:
         velocities: np.ndarray | None,
         accepted: np.ndarray,
         diverged: np.ndarray,
+        observed: tuple[Observed, ...] = (),
     ) -> None:
         positions.setflags(write=False)
         if velocities is not None:
@@ -166,7 +286,12 @@ class State:
         accepted.setflags(write=False)
         diverged.setflags(write=False)
         self.__dict__.update(
-            step=step, positions=positions, velocities=velocities, accepted=accepted, diverged=diverged
+            step=step,
+            positions=positions,
+            velocities=velocities,
+            accepted=accepted,
+            diverged=diverged,
+            observed=observed,
         )
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -222,7 +347,7 @@ class Runner(Protocol):
     """
 
     def advance(self, state: State, n_steps: int, recordings: Sequence[Recording] = ()) -> State:
-        """The state `n_steps` later, >= 1; states that are to be recorded among these steps are.
+        """The state `n_steps` later, >= 1; states that are to be recorded among these steps are, observers look.
 
         Raises KeyboardInterrupt (or what a signal handler raises), and then has changed nothing but recordings of steps
         after ``state.step``; or StoppedError, with the state at which it stopped.

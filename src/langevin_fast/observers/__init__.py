@@ -1,5 +1,27 @@
 """What looks at a simulation while it runs."""
 
-from .frames import Frames, begin_recording, end_recording
+from .acceptance import Acceptance
+from .averages import Expectation, Moments, Temperature
+from .base import Observer, Run
+from .correlations import Autocorrelation, MeanSquaredDisplacement
+from .frames import Frames
+from .histogram import Histogram
+from .passages import FirstPassage, Transitions, Trigger
+from .watching import Watching
 
-__all__ = ["Frames", "begin_recording", "end_recording"]
+__all__ = [
+    "Acceptance",
+    "Autocorrelation",
+    "Expectation",
+    "FirstPassage",
+    "Frames",
+    "Histogram",
+    "MeanSquaredDisplacement",
+    "Moments",
+    "Observer",
+    "Run",
+    "Temperature",
+    "Transitions",
+    "Trigger",
+    "Watching",
+]

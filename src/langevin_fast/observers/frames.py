@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
-from .. import _core, checks
+from .. import checks
 from ..backends.problem import Recording, State
 from ..memory import check_memory
 
@@ -148,35 +148,3 @@ class Frames:
         if self._recording is None:
             raise ValueError(f"{self!r} has seen no run: pass it to Simulation.run(..., record=[...])")
         return self._recording
-
-
-def begin_recording(record: Sequence[Frames], state: State, n_steps: int) -> list[Recording]:
-    """The arrays of all observers for a run.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `record` holds something else, too much, or frames of an earlier run.
-    MemoryError
-        If the frames would not fit into memory.
-    """
-    if not record and isinstance(record, (tuple, list)):
-        return []
-    most = _core.MAX_RECORDINGS - 1  # one is kept free for the path to a divergence
-    if not isinstance(record, Sequence) or not all(isinstance(frames, Frames) for frames in record):
-        raise TypeError(f"record must be a sequence of lf.observers.Frames; got {checks.shorten(record)}")
-    if len(record) > most:
-        raise ValueError(f"record holds {len(record)} observers; at most {most} are allowed")
-    if len(set(map(id, record))) < len(record):
-        raise ValueError("record holds the same observer twice")
-    for frames in record:
-        frames.check_unused()
-    n_bytes = sum(frames.n_bytes(state, n_steps) for frames in record)
-    check_memory(n_bytes, f"the frames of {len(state.positions)} particles")
-    return [frames.begin(state, n_steps) for frames in record]
-
-
-def end_recording(record: Sequence[Frames], step: int, times_at: Callable[[np.ndarray], float | np.ndarray]) -> None:
-    """Tell all observers where the run stands."""
-    for frames in record:
-        frames.end(step, times_at)

@@ -52,8 +52,10 @@ class Generated(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def generate(expression: Any, variables: tuple[str, ...], parameters: tuple[str, ...]) -> Generated:
+def generate(expression: Any, variables: tuple[str | tuple[str, ...], ...], parameters: tuple[str, ...]) -> Generated:
     """Functions of (x, g, p) for an energy, a text or a SymPy expression; the same object for the same arguments.
+
+    A variable may have several names.
 
     Raises
     ------
@@ -61,9 +63,11 @@ def generate(expression: Any, variables: tuple[str, ...], parameters: tuple[str,
         The expression is not allowed.
     """
     graph = Graph()
-    symbols = {name: graph.variable(i) for i, name in enumerate(variables)}
+    symbols: dict[str, Node] = {}
+    for i, names in enumerate(variables):
+        symbols |= dict.fromkeys([names] if isinstance(names, str) else names, graph.variable(i))
     symbols |= {name: graph.parameter(name) for name in parameters}
-    formula, names = (read_text if isinstance(expression, str) else read_sympy)(graph, expression, symbols)
+    formula, used = (read_text if isinstance(expression, str) else read_sympy)(graph, expression, symbols)
     try:
         source, slots = write(graph, formula, gradient(graph, formula, len(variables)))
     except NotFinite:
@@ -72,4 +76,4 @@ def generate(expression: Any, variables: tuple[str, ...], parameters: tuple[str,
     namespace |= {"math": math, "nan": math.nan}
     exec(compile(source, "<expression>", "exec"), namespace)
     gradient_, energy, both = (namespace[name] for name in ("gradient", "energy", "energy_gradient"))
-    return Generated(gradient_, energy, both, source, formula, frozenset(names), tuple(slots))
+    return Generated(gradient_, energy, both, source, formula, frozenset(used), tuple(slots))

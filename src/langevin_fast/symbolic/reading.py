@@ -106,7 +106,9 @@ class _Reader:
             if isinstance(node, ast.Constant):
                 return self.number(node)
             if isinstance(node, ast.Name):
-                return self.name(node)
+                return self.name(node, node.id)
+            if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+                return self.name(node, f"{node.value.id}[{ast.unparse(node.slice)}]")
             if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
                 operand = self.read(node.operand)
                 return self.graph.negative(operand) if isinstance(node.op, ast.USub) else operand
@@ -130,12 +132,12 @@ class _Reader:
             raise self.fail(node, "is beyond the range of double precision")
         return self.graph.number(value)
 
-    def name(self, node: ast.Name) -> Node:
-        self.names.add(node.id)
-        if node.id in self.symbols:
-            return self.symbols[node.id]
-        if node.id in _CONSTANTS:
-            return self.graph.number(_CONSTANTS[node.id])
+    def name(self, node: ast.AST, name: str) -> Node:
+        self.names.add(name)
+        if name in self.symbols:
+            return self.symbols[name]
+        if name in _CONSTANTS:
+            return self.graph.number(_CONSTANTS[name])
         known = ", ".join(self.symbols)
         raise self.fail(node, f"is neither a variable nor a parameter (these are {known}) nor pi or e")
 

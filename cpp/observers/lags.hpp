@@ -1,0 +1,50 @@
+// Sums over pairs of looks, a lag apart, of each particle: lags are dense where they are short, and twice as far apart
+// from one level to the next (multiple tau, without averaging: every pair is one of true values).
+//
+// sizes: k values, lags per level p (even), levels, whether products are wanted (else squared displacements)
+// reals: the first values, to which products are relative; the last p values of each level, (levels, p, k); then for
+//        each lag the sum of products, and of both factors for each value, or the sum of squared displacements alone.
+//        Lags are 0 .. p - 1 of the first level, p/2 .. p - 1 of each other.
+#pragma once
+
+#include "look.hpp"
+
+namespace lf::LF_ISA {
+
+template <class T>
+void lags(const Look<T>& at) {
+  const int64_t k = at.sizes[0], p = at.sizes[1], levels = at.sizes[2];
+  const bool products = at.sizes[3];
+  const int64_t sums = k + levels * p * k, rows = products ? 1 + k : 1;
+  at.each([&](auto e, int lane, int64_t particle) LF_INLINED {
+    using E = decltype(e);
+    const auto now = [&](int64_t c) LF_INLINED {
+      const E value = at.template value<E>(static_cast<int>(c), lane);
+      return products ? value - load_numbers<E>(at.real_row(c) + particle) : value;
+    };
+    if (at.index == 0) {
+      for (int64_t c = 0; c < k; ++c) {
+        store_numbers(at.real_row(c) + particle, at.template value<E>(static_cast<int>(c), lane));
+      }
+    }
+    int64_t sum = sums;
+    for (int64_t level = 0; level < levels && at.index % (int64_t(1) << level) == 0; ++level) {
+      const int64_t look = at.index >> level;  // of those of this level
+      const auto past = [&](int64_t lag, int64_t c)
+                            LF_INLINED { return at.real_row(k + (level * p + (look - lag) % p) * k + c) + particle; };
+      for (int64_t c = 0; c < k; ++c) store_numbers(past(0, c), now(c));
+      for (int64_t lag = level ? p / 2 : 0; lag < p; ++lag, sum += rows) {
+        if (lag > look) continue;
+        E total = E();
+        for (int64_t c = 0; c < k; ++c) {
+          const E a = now(c), b = load_numbers<E>(past(lag, c));
+          total += products ? a * b : (a - b) * (a - b);
+          if (products) add_numbers(at.real_row(sum + 1 + c) + particle, a + b);
+        }
+        add_numbers(at.real_row(sum) + particle, total);
+      }
+    }
+  });
+}
+
+}  // namespace lf::LF_ISA

@@ -1,0 +1,237 @@
+"""What all observers have in common: when they look, and what they saw."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from .. import checks
+from ..backends.problem import Observed, Problem, Reduction, State
+from ..schemes import Scheme
+
+# From so many particles on, errors come from what differs between particles; below, from batches in time.
+MANY_PARTICLES = 32
+
+
+class Run(NamedTuple):
+    """What an observer is told of the run that it looks at.
+
+    Attributes
+    ----------
+    problem : Problem
+    scheme : Scheme
+    mass : (1 or n, 1 or dim) array
+    """
+
+    problem: Problem
+    scheme: Scheme
+    mass: np.ndarray
+
+
+class Contents(NamedTuple):
+    """What an observer has seen.
+
+    Attributes
+    ----------
+    run : Run
+    observed : Observed
+    streams : (n,) array
+    begin, end : int
+        The steps between which it looked.
+    n_samples : (n,) array of int
+        The looks at each particle.
+    accepted : (n,) array of int
+        Accepted proposals.
+    """
+
+    run: Run
+    observed: Observed
+    streams: np.ndarray
+    begin: int
+    end: int
+    n_samples: np.ndarray
+    accepted: np.ndarray
+
+
+class Observer(ABC):
+    """Looks at a simulation, inside its compiled loop, and keeps what it makes of it.
+
+    It looks after steps s0 + start + every, s0 + start + 2 every, ..., where s0 is the step at which it was given to
+    the simulation: its first, or the end of the burn-in. What it holds is that of the last complete step, also after an
+    error or Ctrl-C. A particle that is frozen contributes nothing from its bad step on. ``a + b`` is what both saw: of
+    different particles, or of consecutive runs of the same ones.
+
+    Parameters
+    ----------
+    every : int, default 1
+        >= 1.
+    start : int, default 0
+        >= 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not allowed.
+    """
+
+    def __init__(self, every: int = 1, start: int = 0) -> None:
+        self._every = checks.integer("every", every, 1, 2**60)
+        self._start = checks.integer("start", start, 0, 2**60)
+        self._contents: Contents | None = None
+
+    def __repr__(self) -> str:
+        seen = "no look yet" if self._contents is None else f"{self.n_looks} looks at {len(self.n_samples)} particles"
+        return f"<{type(self).__name__}: {seen}, every={self.every}, start={self.start}>"
+
+    @property
+    def every(self) -> int:
+        """From one look to the next, in steps."""
+        return self._every
+
+    @property
+    def start(self) -> int:
+        """How many steps of the run come before the first interval."""
+        return self._start
+
+    @property
+    def n_looks(self) -> int:
+        """How often it has looked."""
+        contents = self._seen()
+        return int(contents.n_samples.max(initial=0))
+
+    @property
+    def n_samples(self) -> np.ndarray:
+        """How many looks there were at each particle, (n_particles,)."""
+        return self._seen().n_samples
+
+    @property
+    def streams(self) -> np.ndarray:
+        """The noise stream of each particle that was looked at, (n_particles,)."""
+        return self._seen().streams
+
+    # --- what runs call
+
+    @property
+    def begun(self) -> bool:
+        """Whether a run has begun that it looks at."""
+        return self._contents is not None
+
+    def check(self, run: Run) -> Reduction:
+        """See that it can look at a run, and what it then does there.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it cannot, or has looked at another run.
+        """
+        if self._contents is not None:
+            raise ValueError(f"observers: {self!r} has looked at a run already; make a new one for this run")
+        return self.reduction(run, 0)
+
+    def begin(self, run: Run, state: State) -> Observed:
+        """Its accumulators at the state at which a run begins."""
+        observed = self.at_beginning(run, self.reduction(run, state.step), state)
+        nothing = np.zeros(len(state.positions), np.int64)
+        self._accepted_before = state.accepted
+        self._contents = Contents(run, observed, run.problem.streams, state.step, state.step, nothing, nothing)
+        return observed
+
+    @abstractmethod
+    def reduction(self, run: Run, step: int) -> Reduction:
+        """What it does in a run that it observes from a step on."""
+
+    def at_beginning(self, run: Run, reduction: Reduction, state: State) -> Observed:
+        """What it makes of the first state."""
+        return reduction.empty(len(state.positions))
+
+    def first_look(self, step: int) -> int:
+        """After which step."""
+        return step + self._start + self._every
+
+    def see(self, observed: Observed, state: State) -> None:
+        """The run stands at this state, and these are its accumulators there."""
+        contents = self._seen()
+        looks = observed.reduction.looks_until(state.step)
+        if (state.diverged >= 0).any():
+            last = np.where(state.diverged < 0, state.step, np.minimum(state.diverged - 1, state.step))
+            first, every = observed.reduction.first, observed.reduction.every
+            n_samples = np.maximum((last - first) // every + 1, 0)
+        else:
+            n_samples = np.full(len(state.positions), looks, np.int64)
+        accepted = state.accepted - self._accepted_before
+        self._contents = contents._replace(observed=observed, end=state.step, n_samples=n_samples, accepted=accepted)
+
+    def _seen(self) -> Contents:
+        if self._contents is None:
+            raise ValueError(f"{self!r}: give it to lf.sample or lf.Simulation as one of observers=[...]")
+        return self._contents
+
+    # --- merging
+
+    def __add__(self, other: Self) -> Self:
+        """What both saw."""
+        if type(other) is not type(self):
+            return NotImplemented
+        a, b = self._seen(), other._seen()
+        ra, rb = a.observed.reduction, b.observed.reduction
+        if self._key() != other._key() or ra.every != rb.every:
+            raise ValueError(f"{self!r} and {other!r} look at different things: they cannot be added")
+        if not np.isin(b.streams, a.streams).any():
+            observed = self._of_more_particles(a.observed, b.observed)
+            contents = a._replace(
+                observed=observed,
+                streams=np.concatenate([a.streams, b.streams]),
+                n_samples=np.concatenate([a.n_samples, b.n_samples]),
+                accepted=np.concatenate([a.accepted, b.accepted]),
+            )
+        elif np.array_equal(a.streams, b.streams) and a.end <= b.begin:
+            observed = self._of_more_steps(a, b)
+            contents = a._replace(
+                observed=observed, end=b.end, n_samples=a.n_samples + b.n_samples, accepted=a.accepted + b.accepted
+            )
+        else:
+            raise ValueError(
+                f"{self!r} and {other!r} overlap: observers are added that saw different particles (streams), or the "
+                "same ones in consecutive runs, the earlier one first"
+            )
+        result = object.__new__(type(self))
+        result.__dict__.update(self.__dict__)
+        result._contents = contents
+        return result
+
+    def _key(self) -> Any:
+        """What must be equal where observers are added."""
+        return None
+
+    def _of_more_particles(self, a: Observed, b: Observed) -> Observed:
+        return self._joined(a, b, a.counts + b.counts if len(a.counts) == len(b.counts) else a.counts)
+
+    @staticmethod
+    def _joined(a: Observed, b: Observed, counts: np.ndarray) -> Observed:
+        """Per-particle accumulators side by side."""
+        rows = min(len(a.reals), len(b.reals))
+        reals = np.concatenate([a.reals[:rows], b.reals[:rows]], axis=1)
+        return Observed(a.reduction, reals, np.concatenate([a.marks, b.marks], axis=1), counts)
+
+    def _of_more_steps(self, a: Contents, b: Contents) -> Observed:
+        raise ValueError(f"{type(self).__name__}: consecutive runs cannot be added; those of other particles can")
+
+
+def first_components(array: np.ndarray) -> Any:
+    """Without a last axis of length one."""
+    return array[..., 0] if array.shape[-1] == 1 else array
+
+
+def error_of_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The standard error of the weighted mean of independent values, (m, k) with weights (m,)."""
+    used = weights > 0
+    values, weights = values[used], weights[used] / weights[used].sum()
+    m = len(values)
+    if m < 2:
+        return np.full(values.shape[1:], np.nan)
+    mean = weights @ values
+    spread = (weights**2) @ np.square(values - mean)
+    result: np.ndarray = np.sqrt(spread * m / (m - 1))
+    return result

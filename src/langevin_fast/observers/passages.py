@@ -1,0 +1,270 @@
+"""When a particle first arrives somewhere, and from where to where it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import checks
+from ..backends.observing import read
+from ..backends.problem import Look, Observed, Reduction, State
+from .base import MANY_PARTICLES, Contents, Observer, Run, error_of_mean
+from .values import sources
+
+__all__ = ["FirstPassage", "Transitions", "Trigger"]
+
+
+class Passages(Reduction):
+    """The first step after which a value is positive; see cpp/observers/passages.hpp."""
+
+    name: ClassVar[str] = "passages"
+
+    def empty(self, n: int) -> Observed:
+        """See :class:`Reduction`."""
+        return Observed(self, np.zeros((0, n)), np.full((1, n), -1, np.int64), np.zeros(0, np.int64))
+
+    def take(self, look: Look, observed: Observed) -> None:
+        """See :class:`Reduction`."""
+        steps = observed.marks[0]
+        arrived = np.zeros(len(steps), bool)
+        arrived[look.moving] = look.values[0, look.moving] > 0.0
+        steps[arrived & (steps < 0)] = look.step
+
+
+class Trigger(Observer):
+    """The first step after which a condition holds, for each particle.
+
+    Parameters
+    ----------
+    predicate : str, callable or lf.regions.Region
+        A condition such as ``"x[0] > 1 and energy < 3"``, a Python function of x, of (x, v) or of (x, v, energy) that
+        returns one, or a region.
+    every, start : int
+        As for every observer.
+    """
+
+    def __init__(self, predicate: Any, every: int = 1, start: int = 0) -> None:
+        super().__init__(every, start)
+        self._predicate = predicate
+        self._argument = "predicate"
+
+    def reduction(self, run: Run, step: int) -> Reduction:
+        """See :class:`Observer`."""
+        which = sources(self._argument, self._predicate, run.problem, condition=True)
+        if len(which) != 1:
+            raise ValueError(f"{self._argument} must be one condition; got {checks.shorten(self._predicate)}")
+        return Passages(self.first_look(step), self.every, which, np.zeros(0, np.int64), np.zeros(0))
+
+    @property
+    def steps(self) -> np.ndarray:
+        """That step of each particle, (n_particles,); -1: not yet."""
+        return self._seen().observed.marks[0]
+
+    @property
+    def times(self) -> np.ndarray:
+        """The time from the beginning of the observation to it, (n_particles,), in time units; NaN: not yet."""
+        contents = self._seen()
+        steps = self.steps
+        return np.where(steps < 0, np.nan, (steps - contents.begin) * np.asarray(contents.run.scheme.step_size))
+
+    def _of_more_steps(self, a: Contents, b: Contents) -> Observed:
+        earlier, later = a.observed.marks[0], b.observed.marks[0]
+        return a.observed._replace(marks=np.where(earlier < 0, later, earlier)[np.newaxis])
+
+
+class FirstPassage(Trigger):
+    """The first step after which a particle is in a region; the first state counts too.
+
+    Positions are known after whole steps only, so a boundary is found to be crossed late: mean first-passage times are
+    too long by O(sqrt(step_size)) for overdamped dynamics, and by O(step_size) with velocities.
+
+    Parameters
+    ----------
+    region : str, callable or lf.regions.Region
+        A condition on the position such as ``"x > 0"``, a Python function that returns one, or a region.
+    every, start : int
+        As for every observer.
+
+    Examples
+    --------
+    >>> import langevin_fast as lf
+    >>> passage = lf.observers.FirstPassage("x > 0.5")
+    >>> run = lf.sample(lf.potentials.DoubleWell(2.0), lf.ULA(0.01), n_steps=2000, n_particles=100, initial=[-1.0],
+    ...                 stride=None, seed=1, observers=[passage])
+    >>> passage.steps.shape, bool(passage.arrived.any())
+    ((100,), True)
+    """
+
+    def __init__(self, region: Any, every: int = 1, start: int = 0) -> None:
+        super().__init__(region, every, start)
+        self._argument = "region"
+
+    def at_beginning(self, run: Run, reduction: Reduction, state: State) -> Observed:
+        """See :class:`Observer`."""
+        observed = reduction.empty(len(state.positions))
+        moving = np.flatnonzero(state.diverged < 0)
+        reduction.take(Look(-1, state.step, read(run.problem, reduction.sources, state), moving), observed)
+        return observed
+
+    @property
+    def arrived(self) -> np.ndarray:
+        """Which particles have arrived, (n_particles,)."""
+        return self.steps >= 0
+
+    @property
+    def mean(self) -> float:
+        """The mean first-passage time, in time units.
+
+        Where some have not arrived, it is their time without arrival that counts, as for an exponential distribution:
+        (all times together) / arrivals.
+        """
+        times, arrived = self._times_at_risk()
+        return float(times.sum() / arrived.sum()) if arrived.any() else float("inf")
+
+    @property
+    def error(self) -> float:
+        """The standard error of the mean."""
+        times, arrived = self._times_at_risk()
+        n = len(times)
+        if n < 2 or not arrived.any():
+            return float("nan")
+        # of a ratio of sums over particles
+        residual = times - self.mean * arrived
+        return float(np.sqrt(n / (n - 1) * np.square(residual).sum()) / arrived.sum())
+
+    def _times_at_risk(self) -> tuple[np.ndarray, np.ndarray]:
+        contents = self._seen()
+        steps, arrived = self.steps, self.arrived
+        last = contents.begin + self.start + contents.n_samples * self.every
+        ends = np.where(arrived, steps, np.minimum(last, contents.end))
+        return (ends - contents.begin) * np.asarray(contents.run.scheme.step_size, np.float64), arrived
+
+    def survival(self, times: Any) -> np.ndarray:
+        """The fraction of particles that have not arrived by a time since the beginning.
+
+        Parameters
+        ----------
+        times : array_like
+            In time units, up to the end of the observation.
+
+        Raises
+        ------
+        ValueError
+            If a time is beyond the observation of a particle that has not arrived.
+        """
+        times = checks.finite_array("times", times)
+        own, arrived = self._times_at_risk()
+        if not arrived.all() and times.size and times.max() > own[~arrived].min() * (1 + 1e-12):
+            raise ValueError(f"times reach to {times.max():g}; the observation ends at {own[~arrived].min():g}")
+        late = np.sort(np.where(arrived, own, np.inf))
+        return 1.0 - np.searchsorted(late, times, side="right") / len(late)
+
+
+class Cores(Reduction):
+    """Counts of changes between sets; see cpp/observers/transitions.hpp."""
+
+    name: ClassVar[str] = "transitions"
+
+    def empty(self, n: int) -> Observed:
+        """See :class:`Reduction`."""
+        sets, _, _ = self.sizes.tolist()
+        counts = np.zeros(_BATCHES * sets * sets, np.int64)
+        return Observed(self, np.zeros((0, n)), np.full((2, n), -1, np.int64), counts)
+
+    def take(self, look: Look, observed: Observed) -> None:
+        """See :class:`Reduction`."""
+        sets, lag, per_batch = self.sizes.tolist()
+        moving = np.arange(look.values.shape[1])[look.moving]
+        now, before = observed.marks
+        for i in range(sets):
+            now[moving[look.values[i, moving] > 0.0]] = i
+        if look.index % lag:
+            return
+        known = moving[(before[moving] >= 0) & (now[moving] >= 0)]
+        np.add.at(observed.counts, (known // per_batch * sets + before[known]) * sets + now[known], 1)
+        before[moving] = now[moving]
+
+
+_BATCHES = 32
+
+
+class Transitions(Observer):
+    """How often particles go from one core set to another within a lag: the count matrix of a Markov state model.
+
+    A particle belongs to the core set in which it was last seen, so what lies between the sets belongs to the one it
+    was left from (milestoning). It is looked at after every `every` steps; the set to which it belongs is compared with
+    that of a lag before after every `lag` steps, so that counts of a particle do not overlap.
+
+    Parameters
+    ----------
+    regions : sequence of str, callable or lf.regions.Region
+        Two or more, which should not overlap; where they do, the last one counts.
+    lag : int
+        In steps; a multiple of `every`.
+    every, start : int
+        As for every observer.
+    """
+
+    def __init__(self, regions: Sequence[Any], lag: int, every: int = 1, start: int = 0) -> None:
+        super().__init__(every, start)
+        if not isinstance(regions, (list, tuple)) or len(regions) < 2:
+            raise ValueError(f"regions must hold two core sets or more; got {checks.shorten(regions)}")
+        self._regions = tuple(regions)
+        self._lag = checks.integer("lag", lag, 1, 2**60)
+        if self._lag % self.every:
+            raise ValueError(f"lag={lag} must be a multiple of every={every}")
+
+    @property
+    def lag(self) -> int:
+        """In steps."""
+        return self._lag
+
+    def reduction(self, run: Run, step: int) -> Reduction:
+        """See :class:`Observer`."""
+        which = sources("regions", self._regions, run.problem, condition=True)
+        per_batch = -(-len(run.problem.streams) // _BATCHES)
+        sizes = np.array([len(which), self._lag // self.every, per_batch])
+        return Cores(self.first_look(step), self.every, which, sizes, np.zeros(0))
+
+    @property
+    def _batches(self) -> np.ndarray:
+        k = len(self._regions)
+        return self._seen().observed.counts.reshape(-1, k, k)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """How often a particle went from set i to set j within a lag, (sets, sets)."""
+        return self._batches.sum(axis=0)
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """The fraction of those that started in set i, (sets, sets); NaN where none did."""
+        counts = self.counts
+        with np.errstate(invalid="ignore"):
+            return counts / counts.sum(axis=1, keepdims=True)
+
+    @property
+    def error(self) -> np.ndarray:
+        """The standard error of the matrix, (sets, sets): from batches of particles, or that of independent counts."""
+        counts, matrix = self.counts, self.matrix
+        n = counts.sum(axis=1, keepdims=True)
+        if len(self.streams) < MANY_PARTICLES:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                return np.sqrt(matrix * (1 - matrix) / n)
+        result = np.empty_like(matrix)
+        for i, of_set in enumerate(np.moveaxis(self._batches, 1, 0)):
+            weights = of_set.sum(axis=1)
+            with np.errstate(invalid="ignore"):
+                result[i] = error_of_mean(of_set / weights[:, np.newaxis], weights.astype(float))
+        return result
+
+    def _key(self) -> Any:
+        return len(self._regions), self._lag
+
+    def _of_more_particles(self, a: Observed, b: Observed) -> Observed:
+        return self._joined(a, b, np.concatenate([a.counts, b.counts]))
+
+    def _of_more_steps(self, a: Contents, b: Contents) -> Observed:
+        return b.observed._replace(counts=np.concatenate([a.observed.counts, b.observed.counts]))

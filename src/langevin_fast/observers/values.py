@@ -1,0 +1,211 @@
+"""What observers look at: from a formula, a Python function or a name to the sources that the loops read."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from .. import checks, symbolic
+from .. import math as lf_math
+from ..backends.problem import Problem, Source
+from ..functions import Functions
+from ..regions import Region
+
+_COMPONENT = re.compile(r"([xv])\s*\[\s*(\d+)\s*\]")
+
+
+class Function:
+    """A number that is computed of a particle; compiled when it is first used.
+
+    Parameters
+    ----------
+    given : str or callable
+        A formula, or a function of x, of (x, v) or of (x, v, energy).
+    dim : int
+    names : tuple of str
+        Those of the potential's variables.
+    output : int or None
+        Which number of those that it returns; None: it returns one.
+    condition : bool
+        Whether it is a condition: the number is then 1 or 0.
+    """
+
+    def __init__(self, given: Any, dim: int, names: tuple[str, ...], output: int | None, *, condition: bool) -> None:
+        self._made_of = given, dim, names, output, condition
+        self.functions, self.of_positions = _functions(*self._made_of)
+        self._dim = dim
+
+    def __reduce__(self) -> Any:
+        *made_of, condition = self._made_of
+        return _remake, (*made_of, condition)
+
+    def addresses(self, dtype: Any) -> tuple[int, int]:
+        """See :class:`langevin_fast.backends.problem.Evaluated`."""
+        from ..jit import groups
+
+        n = self._dim if self.of_positions else 2 * self._dim + 1
+        name, lanes = np.dtype(dtype).name, groups.vector_lanes(dtype)
+        code = [groups.compile_group(self.functions, "energy", n, 0, name, width) for width in (lanes, 1)]
+        self.__dict__.setdefault("_code", {})[name] = code  # kept alive
+        return code[0].address, code[1].address
+
+
+def _remake(given: Any, dim: int, names: tuple[str, ...], output: int | None, condition: bool) -> Function:
+    return Function(given, dim, names, output, condition=condition)
+
+
+@lru_cache(maxsize=256)
+def _functions(
+    given: Any, dim: int, names: tuple[str, ...], output: int | None, condition: bool
+) -> tuple[Functions, bool]:
+    """The function as an energy of numbers z, which are x, or x, v and U; and whether they are x alone."""
+    if isinstance(given, str):
+        return _of_formula(given, dim, names, condition=condition)
+    n_arguments = _n_arguments(given)
+    where = lf_math.where
+    end = 2 * dim
+
+    if n_arguments == 1:
+
+        def call(z):  # type: ignore[no-untyped-def]
+            return given(z)
+    elif n_arguments == 2:
+
+        def call(z):  # type: ignore[no-untyped-def]
+            return given(z[:dim], z[dim:end])
+    else:
+
+        def call(z):  # type: ignore[no-untyped-def]
+            return given(z[:dim], z[dim:end], z[end])
+
+    if condition:
+
+        def energy(z, p):  # type: ignore[no-untyped-def]
+            return where(call(z), 1.0, 0.0)
+    elif output is None:
+
+        def energy(z, p):  # type: ignore[no-untyped-def]
+            return call(z)
+    else:
+
+        def energy(z, p):  # type: ignore[no-untyped-def]
+            return call(z)[output]
+
+    return Functions(_no_gradient, energy), n_arguments == 1
+
+
+def _no_gradient(z: Any, g: Any, p: Any) -> None:
+    raise NotImplementedError
+
+
+def _of_formula(text: str, dim: int, names: tuple[str, ...], *, condition: bool) -> tuple[Functions, bool]:
+    variables: list[tuple[str, ...]] = []
+    for c in range(dim):
+        also = (names[c],) if c < len(names) else ()
+        bare = ("x",) if dim == 1 and names[:1] != ("x",) else ()
+        variables.append((f"x[{c}]", *bare, *also))
+    taken = {name for several in variables for name in several}
+    for c in range(dim):
+        variables.append((f"v[{c}]", "v") if dim == 1 and "v" not in taken else (f"v[{c}]",))
+    variables.append(("energy",) if "energy" not in taken else ("U",))
+    text = _COMPONENT.sub(r"\1[\2]", text)
+    generated = symbolic.generate(f"where({text}, 1, 0)" if condition else text, tuple(variables), ())
+    beyond = {name for several in variables[dim:] for name in several}
+    return Functions(_no_gradient, generated.energy), not generated.names & beyond
+
+
+def _n_arguments(function: Callable[..., Any]) -> int:
+    function = getattr(function, "py_func", function)
+    parameters = inspect.signature(function).parameters.values()
+    n = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+    if not 1 <= n <= 3:
+        raise TypeError(f"f={function!r} must take x, (x, v) or (x, v, energy); it takes {n} arguments")
+    return n
+
+
+def sources(name: str, given: Any, problem: Problem, *, condition: bool = False) -> tuple[Source, ...]:
+    """What an argument `name` of an observer asks for; several where it is a list or returns several numbers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not allowed for this potential and scheme.
+    """
+    if isinstance(given, (list, tuple)):
+        if not given:
+            raise ValueError(f"{name} is empty")
+        return tuple(source for one in given for source in sources(name, one, problem, condition=condition))
+    potential = problem.potential
+    dim = potential.dim
+    names = tuple(getattr(potential, "variables", ()))
+    if isinstance(given, Region):
+        given = given.formula(dim)
+    if isinstance(given, str):
+        source = None if condition else _named(given, dim, names)
+        try:
+            found = [source or Source("function", function=Function(given, dim, names, None, condition=condition))]
+        except ValueError as error:
+            raise ValueError(_renamed(str(error), name, given, condition=condition)) from None
+    elif callable(given):
+        outputs: Sequence[int | None] = [None] if condition else _outputs(name, given, potential.default_start)
+        found = [
+            Source("function", function=Function(given, dim, names, output, condition=condition)) for output in outputs
+        ]
+    else:
+        kinds = "a formula or a function" + (", or one of lf.regions" if condition else "")
+        raise TypeError(f"{name} must be {kinds}; got {checks.shorten(given)}")
+    for source in found:
+        _check(name, given, source, problem)
+    return tuple(found)
+
+
+def _renamed(message: str, name: str, text: str, *, condition: bool) -> str:
+    if condition:
+        message = message.replace(repr(f"where({text}, 1, 0)"), repr(text))
+    return re.sub(r"^expression", name, message)
+
+
+def _named(text: str, dim: int, names: tuple[str, ...]) -> Source | None:
+    """What needs no formula: a component or the energy."""
+    stripped = text.strip()
+    if match := _COMPONENT.fullmatch(stripped):
+        component = int(match[2])
+        if component < dim:
+            return Source("position" if match[1] == "x" else "velocity", component)
+        return None
+    if stripped in names:
+        return Source("position", names.index(stripped))
+    if dim == 1 and stripped in ("x", "v"):
+        return Source("position" if stripped == "x" else "velocity")
+    return Source("energy") if stripped == "energy" else None
+
+
+def _outputs(name: str, function: Callable[..., Any], start: np.ndarray) -> Sequence[int | None]:
+    plain = getattr(function, "py_func", function)
+    arguments = (start.copy(), np.zeros_like(start), 0.0)[: _n_arguments(function)]
+    with np.errstate(all="ignore"):
+        result = plain(*arguments)
+    if isinstance(result, (tuple, list)):
+        return range(len(result))
+    if np.ndim(result) != 0:
+        raise TypeError(
+            f"{name}={function!r} must return a number, or a tuple of numbers; it returned {checks.shorten(result)}"
+        )
+    return [None]
+
+
+def _check(name: str, given: Any, source: Source, problem: Problem) -> None:
+    velocities = "uses_velocities" in problem.program.properties
+    beyond = source.function is not None and not source.function.of_positions
+    reads_v = source.quantity == "velocity" or (
+        beyond and (not isinstance(given, str) or re.search(r"\bv\b", given) is not None)
+    )
+    if reads_v and not velocities:
+        raise ValueError(f"{name}={checks.shorten(given)} reads velocities, which an overdamped scheme does not have")
+    if source.reads_energy and not problem.potential.has_energy:
+        raise ValueError(f"{name}={checks.shorten(given)} reads the energy, which {problem.potential!r} does not have")

@@ -1,0 +1,91 @@
+"""The observers of a run: from the check before it to what they show after it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from .. import _core, checks
+from ..backends.problem import Recording, State
+from ..memory import check_memory
+from .base import Observer, Run
+from .frames import Frames
+
+Times = Callable[[np.ndarray], "float | np.ndarray"]
+
+
+class Watching:
+    """Observers, frames among them, that look at one run.
+
+    Parameters
+    ----------
+    name : str
+        The argument that they came as.
+    observers : sequence of Observer or Frames
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one of them is something else, has seen a run already, or there are too many.
+    """
+
+    def __init__(self, name: str, observers: Sequence[Observer | Frames]) -> None:
+        self.name = name
+        if not isinstance(observers, (tuple, list)) or not all(isinstance(o, (Observer, Frames)) for o in observers):
+            raise TypeError(f"{name} must be a sequence of observers (lf.observers); got {checks.shorten(observers)}")
+        self.all = tuple(observers)
+        self.frames = [o for o in self.all if isinstance(o, Frames)]
+        self.observers = [o for o in self.all if isinstance(o, Observer)]
+        most = _core.MAX_RECORDINGS - 1  # one is kept free for the path to a divergence
+        if len(self.frames) > most:
+            raise ValueError(f"{name} holds {len(self.frames)} Frames; at most {most} are allowed")
+        if len(set(map(id, self.all))) < len(self.all):
+            raise ValueError(f"{name} holds the same observer twice")
+        for frames in self.frames:
+            frames.check_unused()
+
+    @classmethod
+    def of(cls, name: str, given: Watching | Sequence[Observer | Frames]) -> Watching:
+        """These, or what they are in already."""
+        return given if isinstance(given, Watching) else cls(name, given)
+
+    def check(self, run: Run, state: State, n_steps: int) -> None:
+        """See that all of them can look at a run of so many steps, before anything runs.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If one of them cannot.
+        MemoryError
+            If what they keep would not fit into memory.
+        """
+        n = len(state.positions)
+        n_bytes = 0
+        for observer in self.observers:
+            # of one particle and of none, so that nothing large is made
+            one, none = (observer.check(run).empty(k) for k in (1, 0))
+            shared = sum(a.nbytes for a in none.arrays)
+            each = sum(a.nbytes for a in one.arrays) - shared
+            # the accumulators of a chunk, and of the one before it
+            n_bytes += 2 * (shared + n * each)
+        check_memory(n_bytes, f"what {len(self.observers)} observers keep of {n} particles", "use fewer particles")
+        n_bytes = sum(frames.n_bytes(state, n_steps) for frames in self.frames)
+        check_memory(n_bytes, f"the frames of {n} particles")
+
+    def begin(self, run: Run, state: State, n_steps: int) -> tuple[State, list[Recording]]:
+        """The state with their accumulators, and the arrays for frames."""
+        observed = state.observed + tuple(observer.begin(run, state) for observer in self.observers)
+        if len(observed) > _core.MAX_OBSERVATIONS:
+            raise ValueError(f"{self.name}: {len(observed)} observers look; at most {_core.MAX_OBSERVATIONS} may")
+        if self.observers:
+            state = dataclasses.replace(state, observed=observed)
+        return state, [frames.begin(state, n_steps) for frames in self.frames]
+
+    def see(self, state: State, times_at: Times, first: int) -> None:
+        """Tell all of them where the run stands; their accumulators are those from number `first` on."""
+        for observer, observed in zip(self.observers, state.observed[first:], strict=False):
+            observer.see(observed, state)
+        for frames in self.frames:
+            frames.end(state.step, times_at)
