@@ -33,8 +33,8 @@ class CppRunner:
     kind : str
         Name of the potential in C++.
     functions : callable
-        ``functions(energy)`` gives the addresses of its functions, if it is one that is called by address, and what owns
-        the machine code there. `energy`: whether U is wanted.
+        ``functions(energy)`` gives the addresses of its functions, if it is one that is called by address, and what
+        owns the machine code there. `energy`: whether U is wanted.
     """
 
     def __init__(
