@@ -29,6 +29,12 @@ class Observed {
     o.n_reals = py::cast<int64_t>(item[6]);
     o.n_marks = py::cast<int64_t>(item[7]);
     o.n_counts = py::cast<int64_t>(item[8]);
+    o.stops = py::cast<bool>(item[9]);
+    if (!item[10].is_none()) o.restart_x = starts(problem, item[10]);
+    if (!item[11].is_none()) o.restart_v = starts(problem, item[11]);
+    if ((o.stops && o.n_marks < 1) || (o.restart_x && (o.n_marks < 2 || problem.has_velocities() != !!o.restart_v))) {
+      throw py::value_error("an observer that stops or restarts particles lacks something");
+    }
     observations_.push_back(o);
   }
 
@@ -74,18 +80,22 @@ class Observed {
     const auto function = [&](int i) {
       return reinterpret_cast<GroupFunction<Real>>(py::cast<std::uintptr_t>(item[i]));  // NOLINT
     };
-    source.vectors = function(4);
-    source.single = function(5);
+    source.vectors = function(5);
+    source.single = function(6);
     if (source.quantity == Quantity::function && !(source.vectors && source.single)) {
       throw py::value_error("a function has no address");
     }
-    if (source.quantity == Quantity::energy || (source.quantity == Quantity::function && !source.of_positions)) {
-      reads |= kReadsEnergy;
-    }
+    if (py::cast<bool>(item[4])) reads |= kReadsEnergy;
     if (source.quantity == Quantity::half_step_kinetic || source.quantity == Quantity::virial) reads |= kReadsGradient;
     return source;
   }
 
+  const Real* starts(const Problem<Real>& problem, const py::handle& item) {
+    starts_.push_back(checked_array<Real>(item, "starts of an observer", {problem.n_particles, problem.dim}));
+    return starts_.back().data();
+  }
+
+  std::list<Array<Real>> starts_;
   std::list<std::vector<Source<Real>>> sources_;
   std::list<Array<int64_t>> sizes_;
   std::list<Array<double>> numbers_;

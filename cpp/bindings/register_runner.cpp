@@ -48,7 +48,7 @@ class BoundRunner {
 
   // The observers of the steps that follow: (reduction, first, every, sources, sizes, numbers, real rows, mark rows,
   // counts) each, a source being (quantity, component, weight of shape (1 or n, 1 or dim) or None, of positions alone,
-  // two addresses).
+  // whether it reads U, two addresses).
   void set_observations(const py::sequence& observations) {
     if (busy_) throw std::runtime_error("this simulation is running already, in another thread");
     if (py::len(observations) > kMaxObservations) throw py::value_error("too many observers");
@@ -60,7 +60,8 @@ class BoundRunner {
 
   py::tuple advance(int64_t first_step, int64_t n_steps, const Array<Real>& x, const py::object& v,
                     const Array<int64_t>& accepted, const Array<int64_t>& diverged, const py::object& rows,
-                    const py::sequence& recordings, const py::sequence& accumulators, bool goes_on, int threads) {
+                    int32_t row_before, const py::sequence& recordings, const py::sequence& accumulators, bool goes_on,
+                    int threads) {
     const int64_t n = runner_->problem().n_particles, dim = runner_->problem().dim;
     const bool has_velocities = runner_->problem().has_velocities();
     if (n_steps < 1) throw py::value_error("n_steps must be positive");
@@ -79,6 +80,8 @@ class BoundRunner {
         if (stretch.rows[i] < 0 || stretch.rows[i] >= rows_) throw py::value_error("there is no such row");
       }
     }
+    stretch.row_before = row_before;
+    if (stretch.rows && (row_before < 0 || row_before >= rows_)) throw py::value_error("there is no such row");
     stretch.positions_in = x.data();
     stretch.velocities_in = input_or_null<Real>(v, "v", {n, dim});
     Array<Real> new_x({n, dim});
@@ -219,7 +222,8 @@ void register_for(py::module_& m, const char* name) {
       .def("set_rows", &Bound::set_rows, py::arg("parameters").noconvert(), py::arg("coefficients"))
       .def("advance", &Bound::advance, py::arg("first_step"), py::arg("n_steps"), py::arg("x").noconvert(),
            py::arg("v"), py::arg("accepted").noconvert(), py::arg("diverged").noconvert(), py::arg("rows"),
-           py::arg("recordings"), py::arg("accumulators"), py::arg("goes_on"), py::arg("threads"))
+           py::arg("row_before"), py::arg("recordings"), py::arg("accumulators"), py::arg("goes_on"),
+           py::arg("threads"))
       .def("set_observations", &Bound::set_observations, py::arg("observations"));
 }
 

@@ -25,12 +25,12 @@ class Block : public Group<Real, T> {
     if (this->any_divergence()) {
       // Rare, so it may be slow: once more from the start, looking at every step.
       if (this->counts()) {
-        this->reload();
         this->forget_looks(true);
+        this->reload();
         advance(false);
       }
-      this->reload();
       this->forget_looks(false);
+      this->reload();
       advance(true);
     }
     this->store();
@@ -48,14 +48,18 @@ class Block : public Group<Real, T> {
   // In pieces that end where something is to be done with the state.
   void advance(bool checked) {
     const int64_t end = stretch_->first_step + stretch_->n_steps;
+    energy_is_accounted_ = false;
     for (int64_t step = stretch_->first_step; step < end;) {
       int64_t stop = looks_.next() < end ? looks_.next() : end;
-      if (stretch_->rows) {
+      if (problem_.accountant >= 0) {
+        stop = step + 1;
+        if (!this->all_frozen()) make_accounted_step(step);
+      } else if (stretch_->rows) {
         this->use_row(row_of(*stretch_, step));
         stop = end_of_row(*stretch_, step, stop);
       }
       if (checked) stop = step + 1;
-      make_steps(stop - step);
+      if (problem_.accountant < 0 && !this->all_frozen()) make_steps(stop - step);
       step = stop;
       if (checked) this->freeze_diverged(step);
       if (step == looks_.next()) look_after(step);
@@ -73,12 +77,12 @@ class Block : public Group<Real, T> {
       }
       if ((reads & kReadsEnergy) && !energy_is_current_) energy = potential.energy(x_, scratch_);
     }
-    this->look(step, energy);
+    if (this->look(step, energy)) energy_is_accounted_ = false;
   }
 
   void make_steps(int64_t n) {
     if constexpr (on_line<T, Potential>()) {
-      if (dim_ == 1) {
+      if (in_line(problem_)) {
         if (problem_.properties & kTests) return along_line<true>(n);
         return along_line<false>(n);
       }
@@ -170,25 +174,58 @@ class Block : public Group<Real, T> {
   // --- any number of dimensions
 
   void step_in_passes(const Potential& potential) {
-    for (int i = 0; i < problem_.n_passes; ++i) {
-      const Pass& pass = problem_.passes[i];
-      // Here and not in the cases below, so that the potential is compiled into one place.
-      if (pass.properties & kReadsEnergy) {
-        if (!(gradient_is_current_ && energy_is_current_)) {
-          energy_ = potential.energy_gradient(x_, g_, scratch_);
-          gradient_is_current_ = energy_is_current_ = true;
+    for (int i = 0; i < problem_.n_passes; ++i) make_pass(potential, problem_.passes[i]);
+  }
+
+  // One step, and what becomes of the energy in it: work where the potential changes at fixed positions, heat where
+  // noise is drawn, and what the other operations lose or gain (shadow work). Positions change U, velocities change K.
+  void make_accounted_step(int64_t step) {
+    T sums[3] = {T(Real(0)), T(Real(0)), T(Real(0))};
+    if constexpr (off_line<T>()) {
+      if (!energy_is_accounted_) accounted_energy_ = this->potential(dim_).energy(x_, scratch_);
+      if (stretch_->rows) {
+        this->use_row(row_of(*stretch_, step));
+        if (problem_.parameter_row_stride) {
+          const T energy = this->potential(dim_).energy(x_, scratch_);
+          sums[0] = energy - accounted_energy_;
+          accounted_energy_ = energy;
         }
-      } else if ((pass.properties & kReadsGradient) && !gradient_is_current_) {
-        potential.gradient(x_, g_, scratch_);
-        gradient_is_current_ = true;
       }
-      if (pass.properties & kUsesVelocities) {
-        on_velocities(pass);
-      } else {
-        on_positions(program_[pass.begin]);
+      const Potential potential = this->potential(dim_);
+      T kinetic = problem_.has_velocities() ? this->kinetic_energy() : T(Real(0));
+      for (int i = 0; i < problem_.n_instructions; ++i) {
+        const unsigned properties = program_[i].properties;
+        make_pass(potential, Pass{i, i + 1, 0, properties});
+        if (!(properties & kUsesVelocities) || (properties & kMoves)) continue;
+        const T after = this->kinetic_energy();
+        sums[properties & kDrawsNormals ? 1 : 2] += after - kinetic;
+        kinetic = after;
       }
-      if (pass.properties & kMoves) this->positions_changed();
+      const T energy = potential.energy(x_, scratch_);
+      sums[problem_.has_velocities() ? 2 : 1] += energy - accounted_energy_;
+      accounted_energy_ = energy;
+      energy_is_accounted_ = true;
     }
+    this->account(step + 1, sums);
+  }
+
+  void make_pass(const Potential& potential, const Pass& pass) {
+    // Here and not in the cases below, so that the potential is compiled into one place.
+    if (pass.properties & kReadsEnergy) {
+      if (!(gradient_is_current_ && energy_is_current_)) {
+        energy_ = potential.energy_gradient(x_, g_, scratch_);
+        gradient_is_current_ = energy_is_current_ = true;
+      }
+    } else if ((pass.properties & kReadsGradient) && !gradient_is_current_) {
+      potential.gradient(x_, g_, scratch_);
+      gradient_is_current_ = true;
+    }
+    if (pass.properties & kUsesVelocities) {
+      on_velocities(pass);
+    } else {
+      on_positions(program_[pass.begin]);
+    }
+    if (pass.properties & kMoves) this->positions_changed();
   }
 
   // Calls apply(a cell, c) for components first .. first + n - 1, cell by cell.
@@ -308,6 +345,9 @@ class Block : public Group<Real, T> {
       store_cell(g_ + c, select(all, load_cell<Cell>(g_ + c), load_cell<Cell>(old_g_ + c)));
     });
   }
+
+  T accounted_energy_;  // U at the positions and the present row, where energies are accounted for
+  bool energy_is_accounted_;
 
   static LF_INLINE void exchange(T*& a, T*& b) {
     T* const t = a;

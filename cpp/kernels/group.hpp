@@ -22,6 +22,11 @@ template <class T, class Potential>
 constexpr bool on_line() {
   return Potential::kSmallestDim == 1 && !Potential::kExternal && sizeof(T) <= kLinePack * kVectorBytes;
 }
+// Where energies are accounted for, operations are made one by one, on the state in memory.
+template <class Real>
+bool in_line(const Problem<Real>& problem) {
+  return problem.dim == 1 && problem.accountant < 0;
+}
 template <class T>
 constexpr bool off_line() {
   return sizeof(T) != kLinePack * kVectorBytes || kLinePack == kWidePack;
@@ -94,7 +99,9 @@ class Group {
     if (problem_.has_velocities()) write(stretch_->velocities_out, v_, last_v_);
     store_kept();
     if (problem_.uniforms_per_step) {
-      for (int lane = 0; lane < valid_; ++lane) stretch_->accepted[first_ + lane] += int64_t(get_lane(accepted_, lane));
+      for (int lane = 0; lane < valid_; ++lane) {
+        stretch_->accepted[particle(lane)] += int64_t(get_lane(accepted_, lane));
+      }
     }
   }
 
@@ -110,24 +117,33 @@ class Group {
 
   void positions_changed() { gradient_is_current_ = energy_is_current_ = false; }
 
-  // The state to those that look at it after step number `step`; U is there if it is read.
-  __attribute__((noinline)) void look(int64_t step, const T& energy) {
+  // What was summed over the operations of a step, to the observer that asks for it; and the kinetic energies it sums.
+  void account(int64_t step, const T (&sums)[3]) {
+    observing_.account(problem_.accountant, sums, seen(step, nullptr), *stretch_);
+  }
+  T kinetic_energy() {
+    return T(Real(0.5)) * observing_.value_of(problem_.observations[problem_.accountant].sources[0], seen(0, nullptr));
+  }
+
+  // The state to those that look at it after step number `step`; U is there if it is read. Whether that moved a
+  // particle.
+  __attribute__((noinline)) bool look(int64_t step, const T& energy) {
     const auto store = [&](int i, int64_t index) {
       const Recording<Real>& r = stretch_->recordings[i];
       const int64_t offset = index * problem_.n_particles * dim_;
       write(r.positions + offset, x_, last_x_);
       if (r.velocities) write(r.velocities + offset, v_, last_v_);
     };
-    const Step& last = program_[problem_.n_instructions - 1];
-    const Seen<T> seen{x_, v_, g_, &energy, last.coefficients, step, first_, valid_, any_frozen_, frozen_, weight_};
-    const auto observe = [&](int i, int64_t index) { observing_.look(i, index, seen, *stretch_); };
+    const Seen<T> now = seen(step, &energy);
+    const auto observe = [&](int i, int64_t index) { observing_.look(i, index, now, *stretch_); };
     looks_.look(step, store, observe);
+    return problem_.n_observations && move_arrived(step);
   }
 
   // Makes good what the observers saw since the start, in a stretch that is to be run once more from there: `take_back`
   // makes every count of it one less.
   void forget_looks(bool take_back) {
-    observing_.reset(*stretch_, first_, valid_);
+    for (int lane = 0; lane < valid_; ++lane) observing_.reset(*stretch_, particle(lane));
     weight_ = take_back ? -1 : 1;
   }
   bool counts() const { return observing_.counts(); }
@@ -149,23 +165,83 @@ class Group {
       if (frozen_[lane]) continue;
       if (get_lane(bad, lane) != Real(0)) {
         frozen_[lane] = any_frozen_ = true;
-        stretch_->diverged[first_ + lane] = step;
+        stretch_->diverged[particle(lane)] = step;
         continue;
       }
-      for (int c = 0; c < dim_; ++c) {
-        set_lane(last_x_[c], lane, get_lane(x_[c], lane));
-        if (problem_.has_velocities()) set_lane(last_v_[c], lane, get_lane(v_[c], lane));
-      }
+      keep(lane);
     }
   }
 
+  // Whether there is anything to do but to show what there was.
+  bool all_frozen() const {
+    if (!any_frozen_) return false;
+    for (int lane = 0; lane < valid_; ++lane) {
+      if (!frozen_[lane]) return false;
+    }
+    return true;
+  }
+
  private:
-  int64_t particle(int lane) const { return first_ + (lane < valid_ ? lane : valid_ - 1); }
-  int32_t first_row() const { return stretch_->rows ? stretch_->rows[0] : 0; }
+  int64_t particle(int lane) const {
+    const int64_t i = first_ + (lane < valid_ ? lane : valid_ - 1);
+    return stretch_->particles ? stretch_->particles[i] : i;
+  }
+  Seen<T> seen(int64_t step, const T* energy) const {
+    const PackedCoefficient<T>* last = program_[problem_.n_instructions - 1].coefficients;
+    const bool together = whole() && !any_frozen_;
+    return {x_, v_, g_, energy, last, step, first_, stretch_->particles, valid_, together, frozen_, weight_};
+  }
+  // All lanes, side by side.
+  bool whole() const { return valid_ == kLanes && !stretch_->particles; }
+
+  // The state of a lane is the one to show, whatever becomes of it.
+  void keep(int lane) {
+    for (int c = 0; c < dim_; ++c) {
+      set_lane(last_x_[c], lane, get_lane(x_[c], lane));
+      if (problem_.has_velocities()) set_lane(last_v_[c], lane, get_lane(v_[c], lane));
+    }
+  }
+
+  // What observers make of the particles that have arrived after this step, when all have looked.
+  bool move_arrived(int64_t step) {
+    bool moved = false;
+    for (int i = 0; i < problem_.n_observations; ++i) {
+      const Observation<Real>& o = problem_.observations[i];
+      if (!o.stops && !o.restart_x) continue;
+      const int64_t* const marks = stretch_->accumulators[i].marks + (o.stops ? 0 : problem_.n_particles);
+      for (int lane = 0; lane < valid_; ++lane) {
+        // what is not finite stays so, for the look at the end of the run
+        if (frozen_[lane] || marks[particle(lane)] != step || get_lane(not_finite(), lane) != Real(0)) continue;
+        if (o.stops) {
+          keep(lane);
+          frozen_[lane] = any_frozen_ = true;
+          continue;
+        }
+        moved = true;
+        for (int c = 0; c < dim_; ++c) {
+          set_lane(x_[c], lane, o.restart_x[particle(lane) * dim_ + c]);
+          if (problem_.has_velocities()) set_lane(v_[c], lane, o.restart_v[particle(lane) * dim_ + c]);
+        }
+      }
+    }
+    if (moved) positions_changed();
+    return moved;
+  }
+
+  bool stopped(int64_t particle) const {
+    for (int i = 0; i < problem_.n_observations; ++i) {
+      if (problem_.observations[i].stops && stretch_->accumulators[i].marks[particle] >= 0) return true;
+    }
+    return false;
+  }
+  int32_t first_row() const {
+    if (!stretch_->rows) return 0;
+    return problem_.accountant < 0 ? stretch_->rows[0] : stretch_->row_before;
+  }
 
   void load_streams() {
     if constexpr (kLanes == 1) {
-      lanes_.particle = problem_.streams[first_];
+      lanes_.particle = problem_.streams[particle(0)];
     } else {
       uint64_t ids[kLanes];
       for (int lane = 0; lane < kLanes; ++lane) ids[lane] = problem_.streams[particle(lane)];
@@ -188,7 +264,7 @@ class Group {
     // One that diverged in an earlier run stays at the state it came with.
     any_frozen_ = false;
     for (int lane = 0; lane < kLanes; ++lane) {
-      frozen_[lane] = lane >= valid_ || stretch_->diverged[first_ + lane] >= 0;
+      frozen_[lane] = lane >= valid_ || stretch_->diverged[particle(lane)] >= 0 || stopped(particle(lane));
       any_frozen_ = any_frozen_ || (lane < valid_ && frozen_[lane]);
     }
     accepted_ = T(Real(0));
@@ -224,7 +300,7 @@ class Group {
   }
 
   void read(T* to, const Real* from) const {
-    if (dim_ == 1 && valid_ == kLanes) {
+    if (dim_ == 1 && whole()) {
       __builtin_memcpy(to, from + first_, sizeof(T));
       return;
     }
@@ -235,13 +311,13 @@ class Group {
 
   // In frozen lanes `last` is the state to show.
   void write(Real* out, const T* current, const T* last) const {
-    if (dim_ == 1 && !any_frozen_) {
+    if (dim_ == 1 && !any_frozen_ && !stretch_->particles) {
       __builtin_memcpy(out + first_, current, static_cast<std::size_t>(valid_) * sizeof(Real));
       return;
     }
     for (int lane = 0; lane < valid_; ++lane) {
       const T* from = frozen_[lane] ? last : current;
-      for (int c = 0; c < dim_; ++c) out[(first_ + lane) * dim_ + c] = get_lane(from[c], lane);
+      for (int c = 0; c < dim_; ++c) out[particle(lane) * dim_ + c] = get_lane(from[c], lane);
     }
   }
 

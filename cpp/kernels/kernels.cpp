@@ -56,9 +56,9 @@ constexpr bool kHasLine = on_line<Line, Potential>();
 template <class Potential>
 Groups groups_of(const Problem<Real>& problem) {
   Groups groups;
-  groups.wide_lanes = kHasLine<Potential> && problem.dim == 1 ? kLanesOf<Line> : kLanesOf<Wide>;
-  groups.wide = Potential::kCheap && problem.dim > 32 ? 0 : problem.n_particles / groups.wide_lanes;
-  const int64_t rest = problem.n_particles - groups.wide * groups.wide_lanes;
+  groups.wide_lanes = kHasLine<Potential> && in_line(problem) ? kLanesOf<Line> : kLanesOf<Wide>;
+  groups.wide = Potential::kCheap && problem.dim > 32 ? 0 : problem.n_moving / groups.wide_lanes;
+  const int64_t rest = problem.n_moving - groups.wide * groups.wide_lanes;
   groups.single = rest == 1;
   groups.narrow = groups.single ? 0 : (rest + kLanesOf<Narrow> - 1) / kLanesOf<Narrow>;
   return groups;
@@ -77,7 +77,7 @@ auto with_group(const Problem<Real>& problem, int64_t index, Work work) {
   const int64_t after_wide = groups.wide * groups.wide_lanes;
   if (index < groups.wide) {
     if constexpr (kHasLine<Potential>) {
-      if (problem.dim == 1) return work(Line(), index * kLanesOf<Line>);
+      if (in_line(problem)) return work(Line(), index * kLanesOf<Line>);
     }
     return work(Wide(), index * kLanesOf<Wide>);
   }
@@ -89,7 +89,7 @@ template <class Potential>
 void run_block_of(const Problem<Real>& problem, const Stretch<Real>& stretch, int64_t index, void* workspace) {
   with_group<Potential>(problem, index, [&](auto t, int64_t first) {
     using T = decltype(t);
-    const int64_t rest = problem.n_particles - first;
+    const int64_t rest = problem.n_moving - first;
     Block<Real, T, Potential>(problem, workspace)
         .run(stretch, first, rest < kLanesOf<T> ? static_cast<int>(rest) : kLanesOf<T>);
   });

@@ -6,6 +6,7 @@
 #include "../observers/passages.hpp"
 #include "../observers/sums.hpp"
 #include "../observers/transitions.hpp"
+#include "../observers/work.hpp"
 #include "arena.hpp"
 #include "coefficients.hpp"
 
@@ -17,8 +18,9 @@ struct Seen {
   const T *x, *v, *g, *energy;
   const PackedCoefficient<T>* last;  // the coefficients of the last operation of a step
   int64_t step, first;
+  const int64_t* particles;  // those of all groups, or null: they are numbered through
   int valid;
-  bool any_skipped;
+  bool whole;
   const bool* skipped;
   int64_t weight;
 };
@@ -46,47 +48,15 @@ class Observing {
   void look(int i, int64_t index, const Seen<T>& seen, const Stretch<Real>& stretch) {
     const Observation<Real>& o = problem_->observations[i];
     for (int s = 0; s < o.n_sources; ++s) values_[s] = value_of(o.sources[s], seen);
-    const Accumulators& a = stretch.accumulators[i];
-    const Look<T> at{index,        seen.step,  values_,
-                     o.sizes,      o.numbers,  a.reals,
-                     a.marks,      a.counts,   problem_->n_particles,
-                     seen.first,   seen.valid, seen.valid == kLanesOf<T> && !seen.any_skipped,
-                     seen.skipped, seen.weight};
-    switch (o.reduction) {
-#define LF_ROW(name)    \
-  case Reduction::name: \
-    return name(at);
-      LF_REDUCTIONS(LF_ROW)
-#undef LF_ROW
-    }
+    reduce(i, index, values_, seen, stretch);
   }
 
-  // The accumulators of the particles first .. first + valid - 1 are again what they were before the stretch.
-  void reset(const Stretch<Real>& stretch, int64_t first, int valid) const {
-    for (int i = 0; i < problem_->n_observations; ++i) {
-      const Accumulators& a = stretch.accumulators[i];
-      copy(a.reals, a.reals_in, problem_->observations[i].n_reals, first, valid);
-      copy(a.marks, a.marks_in, problem_->observations[i].n_marks, first, valid);
-    }
+  // Sums over a step, which are no look at a state.
+  void account(int i, const T* sums, const Seen<T>& seen, const Stretch<Real>& stretch) const {
+    reduce(i, 0, sums, seen, stretch);
   }
 
-  // Whether anything is added to that all particles share.
-  bool counts() const {
-    for (int i = 0; i < problem_->n_observations; ++i) {
-      if (problem_->observations[i].n_counts) return true;
-    }
-    return false;
-  }
-
- private:
-  template <class Number>
-  void copy(Number* to, const Number* from, int64_t rows, int64_t first, int valid) const {
-    for (int64_t row = 0; row < rows; ++row) {
-      const int64_t at = row * problem_->n_particles + first;
-      __builtin_memcpy(to + at, from + at, static_cast<std::size_t>(valid) * sizeof(Number));
-    }
-  }
-
+  // What a source reads.
   T value_of(const Source<Real>& source, const Seen<T>& seen) {
     const int dim = problem_->dim;
     T sum = T(Real(0));
@@ -116,7 +86,7 @@ class Observing {
     if (!source.of_positions) {
       for (int c = 0; c < dim; ++c) {
         all_[c] = seen.x[c];
-        if (problem_->has_velocities()) all_[dim + c] = seen.v[c];
+        all_[dim + c] = problem_->has_velocities() ? seen.v[c] : T(Real(0));
       }
       all_[2 * dim] = *seen.energy;
       from = all_;
@@ -126,12 +96,56 @@ class Observing {
     return sum;
   }
 
+  // The accumulators of a particle are again what they were before the stretch.
+  void reset(const Stretch<Real>& stretch, int64_t particle) const {
+    for (int i = 0; i < problem_->n_observations; ++i) {
+      const Accumulators& a = stretch.accumulators[i];
+      copy(a.reals, a.reals_in, problem_->observations[i].n_reals, particle);
+      copy(a.marks, a.marks_in, problem_->observations[i].n_marks, particle);
+    }
+  }
+
+  // Whether anything is added to that all particles share.
+  bool counts() const {
+    for (int i = 0; i < problem_->n_observations; ++i) {
+      if (problem_->observations[i].n_counts) return true;
+    }
+    return false;
+  }
+
+ private:
+  template <class Number>
+  void copy(Number* to, const Number* from, int64_t rows, int64_t particle) const {
+    for (int64_t row = 0; row < rows; ++row) {
+      const int64_t at = row * problem_->n_particles + particle;
+      to[at] = from[at];
+    }
+  }
+
+  void reduce(int i, int64_t index, const T* values, const Seen<T>& seen, const Stretch<Real>& stretch) const {
+    const Observation<Real>& o = problem_->observations[i];
+    const Accumulators& a = stretch.accumulators[i];
+    const Look<T> at{index,      seen.step,      values,
+                     o.sizes,    o.numbers,      a.reals,
+                     a.marks,    a.counts,       problem_->n_particles,
+                     seen.first, seen.particles, seen.valid,
+                     seen.whole, seen.skipped,   seen.weight};
+    switch (o.reduction) {
+#define LF_ROW(name)    \
+  case Reduction::name: \
+    return name(at);
+      LF_REDUCTIONS(LF_ROW)
+#undef LF_ROW
+    }
+  }
+
   static T weight(const Source<Real>& source, const Seen<T>& seen, int c) {
     const double* value = source.weight.value + c * source.weight.component_stride;
     if (source.weight.particle_stride == 0) return T(static_cast<Real>(*value));
     T weights = T(Real(0));
     for (int lane = 0; lane < kLanesOf<T>; ++lane) {
-      const int64_t particle = seen.first + (lane < seen.valid ? lane : seen.valid - 1);
+      const int64_t i = seen.first + (lane < seen.valid ? lane : seen.valid - 1);
+      const int64_t particle = seen.particles ? seen.particles[i] : i;
       set_lane(weights, lane, static_cast<Real>(value[particle * source.weight.particle_stride]));
     }
     return weights;

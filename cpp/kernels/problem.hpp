@@ -97,6 +97,9 @@ struct Observation {
   const int64_t* sizes;
   const double* numbers;
   int64_t n_reals, n_marks, n_counts;  // rows, or numbers, of its accumulators
+  bool stops;                          // a particle moves no more from the step on that stands in its first mark
+  // Where particles go on after the step that stands in their second mark, (n_particles, dim); null: nowhere.
+  const Real *restart_x, *restart_v;
 };
 
 // Its accumulators. A row has a number for each particle.
@@ -119,6 +122,7 @@ struct Problem {
   int64_t parameter_row_stride;  // how far apart the rows of a schedule are; 0: there is one
   int dim;
   int64_t n_particles;
+  int64_t n_moving;  // that groups are made of: all, or those that stretches list
   const Instruction<Real>* program;
   int n_instructions;
   const Pass* passes;
@@ -128,6 +132,7 @@ struct Problem {
   unsigned properties;    // of any operation
   const Observation<Real>* observations;
   int n_observations;
+  int accountant;  // the observation that sums work, heat and the rest; -1: none does
   uint64_t seed;
   const uint64_t* streams;  // one per particle
 
@@ -148,7 +153,9 @@ inline constexpr int kMaxRecordings = 8;
 template <class Real>
 struct Stretch {
   int64_t first_step, n_steps;
-  const int32_t* rows;  // which row of the schedule each step uses, or null: the first
+  const int64_t* particles;  // those that move, or null: all do
+  const int32_t* rows;       // which row of the schedule each step uses, or null: the first
+  int32_t row_before;        // that of the step before the first, where somebody asks for work
   // State before the first step and after the last, (n_particles, dim).
   const Real *positions_in, *velocities_in;
   Real *positions_out, *velocities_out;

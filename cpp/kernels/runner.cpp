@@ -1,5 +1,6 @@
 #include "runner.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <new>
@@ -157,9 +158,19 @@ bool for_all(int64_t n, int threads, Workspace& workspace, std::size_t workspace
 
 }  // namespace
 
+// Calls work(index) for the looks of a recording that fall among the steps of a stretch.
+template <class Real, class Work>
+void for_looks(const Recording<Real>& recording, const Stretch<Real>& stretch, const Work& work) {
+  const int64_t past = stretch.first_step - recording.first;
+  int64_t look = past < 0 ? 0 : past / recording.every + 1;
+  for (; recording.first + look * recording.every <= stretch.first_step + stretch.n_steps; ++look) work(look);
+}
+
 template <class Real>
 Runner<Real>::Runner(const Kernels<Real>& kernels, const Problem<Real>& problem, const Parsed& parsed)
     : kernels_(kernels), problem_(problem), passes_(parsed.passes) {
+  problem_.n_moving = problem_.n_particles;
+  problem_.accountant = -1;
   problem_.passes = passes_.data();
   problem_.n_passes = static_cast<int>(passes_.size());
   problem_.normals_per_step = parsed.normals_per_step;
@@ -192,6 +203,12 @@ void Runner<Real>::set_observations(std::vector<Observation<Real>> observations)
   observations_ = std::move(observations);
   problem_.observations = observations_.data();
   problem_.n_observations = static_cast<int>(observations_.size());
+  const int accountant = problem_.accountant;
+  problem_.accountant = -1;
+  for (int i = 0; i < problem_.n_observations; ++i) {
+    if (observations_[static_cast<std::size_t>(i)].reduction == Reduction::work) problem_.accountant = i;
+  }
+  known_ = known_ && accountant == problem_.accountant;  // on which the groups depend
   if (problem_.n_instructions) prepare();
 }
 
@@ -241,17 +258,61 @@ bool Runner<Real>::run_all(const Stretch<Real>& stretch, int threads, bool (*int
   return finished;
 }
 
+// Where observers stop particles, groups are made of those that still move. The state of the others is copied, and
+// shown in recordings.
+template <class Real>
+void Runner<Real>::list_moving(Stretch<Real>& stretch) {
+  moving_.clear();
+  const int64_t n = problem_.n_particles, dim = problem_.dim;
+  const bool velocities = problem_.has_velocities();
+  const auto copy = [&](Real* to, const Real* from, int64_t i) {
+    std::copy(from + i * dim, from + (i + 1) * dim, to + i * dim);
+  };
+  bool stops = false;
+  for (const Observation<Real>& o : observations_) stops = stops || o.stops;
+  for (int64_t i = 0; stops && i < n; ++i) {
+    bool still = stretch.diverged[i] >= 0;
+    for (std::size_t k = 0; k < observations_.size(); ++k) {
+      still = still || (observations_[k].stops && stretch.accumulators[k].marks[i] >= 0);
+    }
+    if (!still) {
+      moving_.push_back(i);
+      continue;
+    }
+    copy(stretch.positions_out, stretch.positions_in, i);
+    if (velocities) copy(stretch.velocities_out, stretch.velocities_in, i);
+    for (int r = 0; r < stretch.n_recordings; ++r) {
+      const Recording<Real>& recording = stretch.recordings[r];
+      for_looks(recording, stretch, [&](int64_t look) {
+        copy(recording.positions + look * n * dim, stretch.positions_in, i);
+        if (velocities) copy(recording.velocities + look * n * dim, stretch.velocities_in, i);
+      });
+    }
+  }
+  const bool all = !stops || static_cast<int64_t>(moving_.size()) == n;
+  stretch.particles = all ? nullptr : moving_.data();
+  const int64_t n_moving = all ? n : static_cast<int64_t>(moving_.size());
+  if (n_moving == problem_.n_moving) return;
+  problem_.n_moving = n_moving;
+  if (n_moving > 0) {
+    prepare();
+  } else {
+    block_count_ = 0;
+  }
+}
+
 template <class Real>
 bool Runner<Real>::advance(Stretch<Real>& stretch, bool goes_on, int threads, bool (*interrupted)()) {
   const int32_t first_row = stretch.rows ? stretch.rows[0] : 0;
   const bool known = goes_on && known_ && (first_row == known_row_ || problem_.parameter_row_stride == 0);
   stretch.gradient = gradient_.empty() ? nullptr : gradient_.data();
   stretch.energy = energy_.empty() ? nullptr : energy_.data();
-  stretch.gradient_known = stretch.energy_known = known;
+  list_moving(stretch);
+  stretch.gradient_known = stretch.energy_known = known && !stretch.particles;
   known_ = false;  // groups overwrite what is kept, one after the other
   const bool finished = run_all(stretch, threads, interrupted);
   if (!finished) return false;
-  known_ = true;
+  known_ = !stretch.particles;  // what is kept is laid out by groups
   known_row_ = stretch.rows ? stretch.rows[stretch.n_steps - 1] : 0;
   return true;
 }

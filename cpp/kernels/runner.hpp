@@ -48,6 +48,7 @@ class Runner {
 
  private:
   void prepare();
+  void list_moving(Stretch<Real>& stretch);
   bool run_all(const Stretch<Real>& stretch, int threads, bool (*interrupted)());
 
   const Kernels<Real>& kernels_;
@@ -59,6 +60,7 @@ class Runner {
   std::size_t workspace_bytes_ = 0;  // of a thread; not known before there are coefficients
   Workspace workspace_;
   std::vector<int64_t> counts_;  // of the observers, of each thread but the first
+  std::vector<int64_t> moving_;  // particles, where some do not
   std::vector<Real> gradient_, energy_;
   bool known_ = false;     // that these belong to the positions at which the last call ended, ...
   int32_t known_row_ = 0;  // ... and to this row of the parameters

@@ -6,4 +6,5 @@
   X(histogram)           \
   X(lags)                \
   X(passages)            \
-  X(transitions)
+  X(transitions)         \
+  X(work)

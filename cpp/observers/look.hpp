@@ -46,11 +46,12 @@ struct Look {
   double* reals;
   int64_t *marks, *counts;
   int64_t n_particles;
-  int64_t first;        // particle of lane 0
-  int valid;            // lanes
-  bool whole;           // all lanes are particles that move
-  const bool* skipped;  // of each lane
-  int64_t weight;       // what is added to counts: 1, or -1 to take back what was counted in vain
+  int64_t first;             // lane 0 is this one of all, ...
+  const int64_t* particles;  // ... or of these
+  int valid;                 // lanes
+  bool whole;                // all lanes are particles that move, side by side
+  const bool* skipped;       // of each lane
+  int64_t weight;            // what is added to counts: 1, or -1 to take back what was counted in vain
 
   LF_INLINE double* real_row(int64_t row) const { return reals + row * n_particles; }
   LF_INLINE int64_t* mark_row(int64_t row) const { return marks + row * n_particles; }
@@ -83,7 +84,7 @@ struct Look {
   template <class Work>
   LF_INLINE void each_lane(Work work) const {
     for (int lane = 0; lane < valid; ++lane) {
-      if (!skipped[lane]) work(lane, first + lane);
+      if (!skipped[lane]) work(lane, particles ? particles[first + lane] : first + lane);
     }
   }
 };

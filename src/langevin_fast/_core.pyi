@@ -54,6 +54,7 @@ class DoubleRunner:
         accepted: npt.NDArray[np.int64],
         diverged: npt.NDArray[np.int64],
         rows: npt.NDArray[np.int32] | None,
+        row_before: int,
         recordings: Sequence[tuple[int, int, Array, Array | None]],
         accumulators: Sequence[Accumulators],
         goes_on: bool,

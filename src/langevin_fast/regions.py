@@ -45,6 +45,8 @@ class Box(Region):
     ) -> None:
         self.lo = _ends("lo", lo, -np.inf)
         self.hi = _ends("hi", hi, np.inf)
+        if lo is None or hi is None:  # of all components
+            self.lo, self.hi = (np.array(a) for a in np.broadcast_arrays(self.lo, self.hi))
         if len(self.lo) != len(self.hi) or not (self.lo < self.hi).all():
             raise ValueError(f"lo={checks.shorten(lo)} and hi={checks.shorten(hi)} must be of one length, lo below hi")
 

@@ -22,6 +22,8 @@ from .schemes import Scheme
 # Steps are made in chunks of about this long, so that Ctrl-C and the progress bar are served in time.
 _CHUNK_SECONDS = 0.1
 _LONGEST_CHUNK = 2**22  # steps; the kernels count acceptances of a chunk in single precision
+# Where particles leave, chunks are at least so long: making up the groups anew takes as long as a few steps.
+_SHORTEST_UNTIL_ARRIVALS = 16
 # A particle that diverged is shown on its last steps, where the states of all particles fit into this many bytes.
 _PATH_STEPS, _PATH_BYTES = 10, 2**26
 # Grown so much in these steps, a position is that of a particle that was thrown out by too large a step.
@@ -48,6 +50,8 @@ class Stepper:
         self.runner: Runner | None = None
         self.seconds_per_step: float | None = None
         changes = beginning.problem.changes
+        self.until_arrivals = _LONGEST_CHUNK
+        self.moving = 0
         self.longest_chunk = _LONGEST_CHUNK if changes is None else min(_LONGEST_CHUNK, changes.most_steps)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -60,7 +64,7 @@ class Stepper:
     @property
     def run(self) -> Run:
         """What observers are told."""
-        return Run(self.beginning.problem, self.scheme, self.beginning.mass)
+        return Run(self.beginning.problem, self.scheme, self.beginning.mass, self.beginning.backend)
 
     def observe(self, watching: Watching, n_steps: int) -> list[Recording]:
         """Let observers look from here on; the arrays for the frames among them."""
@@ -68,6 +72,8 @@ class Stepper:
         if state is not self.state:
             self.recent.clear()  # nobody looked at these
             self.state = state
+            if state.stopped is not None:
+                self.until_arrivals = _SHORTEST_UNTIL_ARRIVALS
         return recordings
 
     def dismiss(self, first: int) -> None:
@@ -75,6 +81,8 @@ class Stepper:
         if len(self.state.observed) > first:
             self.recent.clear()
             self.state = dataclasses.replace(self.state, observed=self.state.observed[:first])
+            if self.state.stopped is None:
+                self.until_arrivals = _LONGEST_CHUNK
 
     @property
     def stage(self) -> int:
@@ -125,6 +133,7 @@ class Stepper:
             if error is not None:
                 raise error
             self.seconds_per_step = (time.perf_counter() - started) / chunk
+            self._adapt_to_arrivals()
             bar.update(chunk)
 
     def _make_steps(
@@ -148,11 +157,23 @@ class Stepper:
         """How many of so many steps are made next."""
         if self.seconds_per_step is None:
             return 1  # nothing is known yet, and one step may take long
-        if n_steps > self.longest_chunk:
-            n_steps = self.longest_chunk
+        n_steps = min(n_steps, self.longest_chunk, self.until_arrivals)
         if n_steps * self.seconds_per_step <= _CHUNK_SECONDS:
             return n_steps
         return max(int(_CHUNK_SECONDS / self.seconds_per_step), 1)
+
+    def _adapt_to_arrivals(self) -> None:
+        """Particles that an observer stops leave their groups at the end of a chunk: chunks in which few arrive."""
+        stopped = self.state.stopped
+        if stopped is None:
+            return
+        moving = int((stopped < 0).sum())
+        arrived = 1.0 - moving / max(self.moving, 1)
+        if arrived > 0.2:
+            self.until_arrivals = max(self.until_arrivals // 2, _SHORTEST_UNTIL_ARRIVALS)
+        elif arrived < 0.1:
+            self.until_arrivals = min(2 * self.until_arrivals, _LONGEST_CHUNK)
+        self.moving = moving
 
     def _raise_divergence(self, diverged: np.ndarray, recordings: list[Recording]) -> None:
         """Go to the step before the first divergence and raise."""

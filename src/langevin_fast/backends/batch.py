@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import _core
 from ..potentials.batch import Batch
-from ..schemes.operations import properties_of
-from .observing import Watch
-from .problem import Problem, Recording, State, StoppedError, Table
+from ..schemes.operations import OPERATIONS, properties_of
+from .observing import Watch, kinetic
+from .problem import Observed, Problem, Recording, State, StoppedError, Table, accounts
 
 # Noise is made for as many steps as fit into about this many bytes, and at least for a whole Philox block.
 _NOISE_BYTES = 2**20
@@ -38,8 +38,11 @@ class _Pass(NamedTuple):
 
     @classmethod
     def of(cls, parsed: _core.Pass) -> _Pass:
-        has = properties_of(parsed.properties)
-        return cls(parsed.begin, parsed.end, parsed.draw, *(name in has for name in cls._fields[3:]))
+        return cls.made_of(parsed.begin, parsed.end, parsed.draw, properties_of(parsed.properties))
+
+    @classmethod
+    def made_of(cls, begin: int, end: int, draw: int, properties: frozenset[str]) -> _Pass:
+        return cls(begin, end, draw, *(name in properties for name in cls._fields[3:]))
 
 
 class _Committed(NamedTuple):
@@ -66,6 +69,10 @@ class BatchRunner:
         self.parsed = parsed = problem.program.parsed
         self.sets = parsed.normals_per_step
         self.passes = [_Pass.of(p) for p in parsed.passes]
+        self.operations = [
+            _Pass.made_of(i, i + 1, parsed.draws[i], OPERATIONS[letter].properties)
+            for i, letter in enumerate(problem.program.letters)
+        ]
         self.noise = _Noise(problem)
         assert isinstance(problem.potential, Batch)
         self.potential = problem.potential
@@ -85,12 +92,12 @@ class BatchRunner:
         self.stopped_at = None  # an interrupt may come just before it is set again
         self.end = state.step + n_steps
         self.done = _Committed(state.step, state.positions, state.velocities, state.accepted, state.diverged)
-        self.frozen = np.flatnonzero(state.diverged >= 0)
         # Steps read the arrays of the last complete one and write these; then they change places.
         self.spare_x = np.empty_like(state.positions)
         self.spare_v = None if state.velocities is None else np.empty_like(state.velocities)
         self.noise.reach(self.end)
         self.began, self.watch = state, Watch(self.problem, state.observed, state.step)
+        self.frozen = np.flatnonzero((state.diverged >= 0) | self.watch.stopped)
         try:
             self.busy = True
             self._steps(recordings)
@@ -114,17 +121,25 @@ class BatchRunner:
 
     def _steps(self, recordings: Sequence[Recording]) -> None:
         first_x, first_v = self.done.x, self.done.v
-        table = self.problem.table(self.done.step, self.end - self.done.step)
+        ledger = accounts(self.watch.observed)
+        n = self.end - self.done.step
+        table, row_before = self.problem.table_and_row_before(self.done.step, n, accounts=ledger)
         if not table.has_numbers_of(self.table):
             self.table, self.row = table, -1
         rows = None if table.rows is None else table.rows.tolist()
-        if rows is None:
-            self._use_row(0)
+        if rows is None or ledger:
+            self._use_row(row_before)
+        self.ledger = _Ledger(self.problem, self.watch.observed) if ledger else None
         while self.done.step < self.end:
             x, v = self.done.x, self.done.v
             step = self.done.step + 1
+            row = 0 if rows is None else rows[step - 1 - (self.end - len(rows))]
+            if self.ledger is not None:
+                self.ledger.begin(self.potential.batch_energy, x, v)
             if rows is not None:
-                self._use_row(rows[step - 1 - (self.end - len(rows))])
+                self._use_row(row)
+            if self.ledger is not None:
+                self.ledger.change(self.potential.batch_energy, x)
             new_x, new_v, accepted = self._step(self.done)
             diverged = self._keep_finite(step, new_x, new_v)
             for recording in recordings:
@@ -133,6 +148,9 @@ class BatchRunner:
                     recording.positions[looks - 1] = new_x
                     if recording.velocities is not None:
                         recording.velocities[looks - 1] = new_v
+            if self.ledger is not None:
+                self.ledger.end(self.potential.batch_energy, new_x)
+                self.watch.account(self.ledger.sums, diverged)
             if step == self.watch.next:
                 self._look(step, new_x, new_v, diverged)
             self.done = _Committed(step, new_x, new_v, accepted, diverged)
@@ -152,6 +170,9 @@ class BatchRunner:
             return self.gradient
 
         self.watch.look(step, x, v, diverged, energy, gradient)
+        self.frozen = np.flatnonzero((diverged >= 0) | self.watch.stopped)
+        if self.watch.move(step, x, v).any():
+            self.gradient = self.energy = None
 
     def _use_row(self, row: int) -> None:
         if self.row == row:
@@ -176,7 +197,7 @@ class BatchRunner:
         """Positions, velocities and counts of accepted proposals after one more step."""
         x, v, accepted = now.x, now.v, now.accepted
         old: Any = None  # positions, gradient and energy before a proposal
-        for p in self.passes:
+        for p in self.passes if self.ledger is None else self.operations:
             self._need(x, p)
             if p.tests:
                 accepted = accepted.copy()
@@ -195,6 +216,8 @@ class BatchRunner:
                 x, self.gradient, self.energy = self.spare_x, None, None
             if v is not None:
                 v = self.spare_v
+            if self.ledger is not None and v is not None and not p.moves:
+                self.ledger.kick(v, heat=p.draws_normals)
         return x, v, accepted
 
     def _need(self, x: np.ndarray, p: _Pass) -> None:
@@ -249,7 +272,7 @@ class BatchRunner:
             bad |= ~np.isfinite(v).all(axis=1)
         diverged = np.where(bad, step, diverged)
         self._restore(np.flatnonzero(bad), x, v)
-        self.frozen = np.flatnonzero(diverged >= 0)
+        self.frozen = np.flatnonzero((diverged >= 0) | self.watch.stopped)
         return diverged
 
     def _restore(self, frozen: np.ndarray, x: np.ndarray, v: np.ndarray | None) -> None:
@@ -258,6 +281,40 @@ class BatchRunner:
             x[frozen] = self.done.x[frozen]
         if v is not None and v is not self.done.v:
             v[frozen] = self.done.v[frozen]  # type: ignore[index]
+
+
+class _Ledger:
+    """What becomes of the energy of each particle in a step, summed over its operations."""
+
+    def __init__(self, problem: Problem, observed: Sequence[Observed]) -> None:
+        self.sources = next(o.reduction.sources for o in observed if o.reduction.name == "work")
+        self.problem = problem
+
+    def begin(self, energy: Callable[[np.ndarray], np.ndarray], x: np.ndarray, v: np.ndarray | None) -> None:
+        """Before anything changes."""
+        self.sums = np.zeros((3, len(x)), self.problem.dtype)
+        self.potential_energy = energy(x).copy()
+        self.overdamped = v is None
+        self.kinetic_energy = 0.0 if v is None else self._kinetic(v)
+
+    def change(self, energy: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> None:
+        """U is another one now."""
+        now = energy(x).copy()
+        self.sums[0] = now - self.potential_energy
+        self.potential_energy = now
+
+    def kick(self, v: np.ndarray, *, heat: bool) -> None:
+        """An operation changed velocities."""
+        now = self._kinetic(v)
+        self.sums[1 if heat else 2] += now - self.kinetic_energy
+        self.kinetic_energy = now
+
+    def end(self, energy: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> None:
+        """The positions are those of the next state."""
+        self.sums[1 if self.overdamped else 2] += energy(x) - self.potential_energy
+
+    def _kinetic(self, v: np.ndarray) -> Any:
+        return 0.5 * kinetic(self.problem, self.sources[0], v)
 
 
 class _Noise:

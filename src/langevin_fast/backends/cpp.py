@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _core
 from ..potentials.compiled import CompiledPotential
-from .problem import Observed, Problem, Recording, Reduction, State, Table
+from .problem import Observed, Problem, Recording, Reduction, State, Table, accounts
 
 # Shorter stretches run on one thread: on a busy machine the others may be scheduled only milliseconds later.
 _SERIAL_SECONDS = 1e-3
@@ -67,7 +67,7 @@ class CppRunner:
     def _observe(self, reductions: list[Reduction]) -> None:
         if reductions == self._reductions:  # the same objects
             return
-        if not self._has_energy and any(source.reads_energy for r in reductions for source in r.sources):
+        if not self._has_energy and any(r.reads_energy for r in reductions):
             self._make(energy=True)
         self._runner.set_observations([_described(reduction, self._problem.dtype) for reduction in reductions])
         self._reductions = reductions
@@ -80,7 +80,7 @@ class CppRunner:
         started = time.perf_counter()
         reductions = [observed.reduction for observed in state.observed]
         self._observe(reductions)
-        table = self._problem.table(state.step, n_steps)
+        table, row_before = self._problem.table_and_row_before(state.step, n_steps, accounts=accounts(state.observed))
         if table is not self._table and not table.has_numbers_of(self._table):
             self._runner.set_rows(table.parameters, table.program.coefficients)
             self._table = table
@@ -92,6 +92,7 @@ class CppRunner:
             state.accepted,
             state.diverged,
             table.rows,
+            row_before,
             recordings,
             [observed.arrays for observed in state.observed],
             goes_on,
@@ -113,9 +114,11 @@ def _described(reduction: Reduction, dtype: Any) -> tuple[Any, ...]:
             source.component,
             source.weight,
             source.function is None or source.function.of_positions,
+            source.reads_energy,
             *((0, 0) if source.function is None else source.function.addresses(dtype)),
         )
         for source in reduction.sources
     ]
     rows = len(one.reals), len(one.marks), len(one.counts)
-    return reduction.name, reduction.first, reduction.every, sources, reduction.sizes, reduction.numbers, *rows
+    settings = reduction.sizes, reduction.numbers, *rows, reduction.stops, *(reduction.restart or (None, None))
+    return reduction.name, reduction.first, reduction.every, sources, *settings

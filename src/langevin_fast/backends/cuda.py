@@ -65,7 +65,8 @@ class CudaRunner:
 
     def advance(self, state: State, n_steps: int, recordings: Sequence[Recording] = ()) -> State:
         """See :class:`langevin_fast.backends.problem.Runner`."""
-        checked = bool((state.diverged >= 0).any())
+        # what an observer stops is frozen too
+        checked = bool((state.diverged >= 0).any()) or any(o.reduction.stops for o in state.observed)
         result = self._advance(state, n_steps, recordings, checked=checked)
         if result is None:  # the same again, to see which particle was not finite since which step
             result = self._advance(state, n_steps, recordings, checked=True)
@@ -94,6 +95,8 @@ class CudaRunner:
         n_threads = min(_THREADS_PER_BLOCK, n)
 
         watch = Watch(problem, state.observed, state.step)
+        if watch.stopped.any():
+            diverged = cuda.to_device(np.where(watch.stopped, state.step, state.diverged))
         step, end = state.step, state.step + n_steps
         while step < end:
             until, row = (end, 0) if rows is None else _one_row(rows, step, end)
@@ -117,32 +120,41 @@ class CudaRunner:
             inside, outside, step = outside, inside, until
             if step == watch.next:
                 # what is not finite is found at the end of the steps, and then all this is made once more
-                self._look(watch, step, inside, diverged, row)
+                diverged = self._look(watch, step, inside, diverged, row)
         if not checked and not_finite.copy_to_host()[0]:
             return None
         final = [array.copy_to_host() for array in inside]
         velocities = final[1] if len(final) > 1 else None
-        result = State(end, final[0], velocities, accepted.copy_to_host(), diverged.copy_to_host(), watch.observed)
+        # what was stopped did not diverge
+        since = np.where(watch.stopped, state.diverged, diverged.copy_to_host())
+        result = State(end, final[0], velocities, accepted.copy_to_host(), since, watch.observed)
         self._kept = result, inside
         return result
 
-    def _look(self, watch: Watch, step: int, moved: list[Any], diverged: Any, row: int) -> None:
+    def _look(self, watch: Watch, step: int, moved: list[Any], diverged: Any, row: int) -> Any:
+        """Show the state to observers; which particles move no more."""
+        from numba import cuda
+
         host = [array.copy_to_host() for array in moved]
         problem = self.problem
         assert self.table is not None
         parameters = self.table.parameters[row if len(self.table.parameters) > 1 else 0]
         potential = problem.potential
         assert isinstance(potential, CompiledPotential)
-        x = host[0]
+        x, v, since = host[0], host[1] if len(host) > 1 else None, diverged.copy_to_host()
         with np.errstate(all="ignore"):
             watch.look(
                 step,
                 x,
-                host[1] if len(host) > 1 else None,
-                diverged.copy_to_host(),
+                v,
+                since,
                 lambda: potential.energies_with(parameters, x),
                 lambda: potential.gradients_with(parameters, x),
             )
+        if watch.move(step, x, v).any():
+            for array, changed in zip(moved, host, strict=True):
+                array.copy_to_device(changed)
+        return cuda.to_device(np.where(watch.stopped & (since < 0), step, since))
 
     def _use_table(self, table: Table) -> np.ndarray | None:
         from numba import cuda

@@ -44,11 +44,42 @@ class Watch:
         looks = (o.reduction for o in self.observed)
         return min((r.first + r.looks_until(step) * r.every for r in looks), default=np.inf)
 
+    def account(self, sums: np.ndarray, diverged: np.ndarray) -> None:
+        """Give what was summed over a step, (3, n), to those that sum it on."""
+        moving = np.flatnonzero((diverged < 0) & ~self.stopped)
+        self.taking = True
+        for o in self.observed:
+            if o.reduction.name == "work":
+                o.reduction.take(Look(0, 0, sums.astype(float), moving), o)
+
+    def move(self, step: int, x: np.ndarray, v: np.ndarray | None) -> np.ndarray:
+        """Put particles that start anew after this step where they do, in place; which ones."""
+        moved = np.zeros(len(x), bool)
+        for o in self.observed:
+            if o.reduction.restart is not None:
+                back = o.marks[1] == step
+                x_back, v_back = o.reduction.restart
+                x[back] = x_back[back]
+                if v is not None and v_back is not None:
+                    v[back] = v_back[back]
+                moved |= back
+        return moved
+
+    @property
+    def stopped(self) -> np.ndarray:
+        """Which particles move no more, (n,)."""
+        stopped = np.zeros(len(self.problem.streams), bool)
+        for o in self.observed:
+            if o.reduction.stops:
+                stopped |= o.marks[0] >= 0
+        return stopped
+
     def look(
         self, step: int, x: np.ndarray, v: np.ndarray | None, diverged: np.ndarray, energy: _Array, gradient: _Array
     ) -> None:
         """Show the state after step number ``next``; U and its gradient are asked for where somebody reads them."""
-        moving = np.flatnonzero(diverged < 0) if (diverged >= 0).any() else slice(None)
+        still = (diverged >= 0) | self.stopped
+        moving = np.flatnonzero(~still) if still.any() else slice(None)
         seen = _Seen(self.problem, x, v, energy, gradient)
         looks = []  # first all that calls functions of the user's
         for o in self.observed:
@@ -67,6 +98,16 @@ def read(problem: Problem, sources: Sequence[Source], state: State) -> np.ndarra
     x, v, potential = state.positions, state.velocities, problem.potential
     seen = _Seen(problem, x, v, lambda: potential.energy(x), lambda: potential.gradient(x))
     return seen.values(sources)
+
+
+def kinetic(problem: Problem, source: Source, v: np.ndarray) -> np.ndarray:
+    """What a source "kinetic" reads of velocities (n, dim), in the precision of the run."""
+
+    def nothing() -> np.ndarray:
+        raise AssertionError
+
+    values: np.ndarray = _Seen(problem, v, v, nothing, nothing).value(source)
+    return values
 
 
 class _Seen:
@@ -128,7 +169,9 @@ class _Seen:
         n = self.x.shape[1]
         rows = [self.x]
         if not source.function.of_positions:
-            rows += [np.zeros_like(self.x) if self.v is None else self.v, self.energy[np.newaxis]]
+            nothing = np.zeros_like(self.x)
+            energy = self.energy[np.newaxis] if source.reads_energy else nothing[:1]
+            rows += [nothing if self.v is None else self.v, energy]
         if n == 1:
             return _core.call_group(single, np.ascontiguousarray(np.concatenate(rows)))
         # as many lanes as whole vectors have, of which there are 16 numbers at most

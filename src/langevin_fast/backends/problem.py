@@ -111,6 +111,14 @@ class Problem:
         """The numbers of steps `first_step` to ``first_step + n - 1``."""
         return self._only if self.changes is None else self.changes.table(self, first_step, n)
 
+    def table_and_row_before(self, first_step: int, n: int, *, accounts: bool) -> tuple[Table, int]:
+        """Likewise, and where somebody accounts for energies, the row of the state before these steps."""
+        if self.changes is None or not accounts:
+            return self.table(first_step, n), 0
+        table = self.table(first_step - 1, n + 1)
+        assert table.rows is not None
+        return table._replace(rows=table.rows[1:]), int(table.rows[0])
+
     @cached_property
     def _only(self) -> Table:
         return Table(self.parameters, self.program, None)
@@ -133,6 +141,10 @@ class Evaluated(Protocol):
     @property
     def of_positions(self) -> bool:
         """Whether x is all that it takes; else it takes x, v and U, as 2 dim + 1 numbers."""
+
+    @property
+    def reads_energy(self) -> bool:
+        """Whether it makes use of U."""
 
     def addresses(self, dtype: Any) -> tuple[int, int]:
         """Of the machine code for vectors, and for one lane; the code lives as long as the process."""
@@ -159,7 +171,7 @@ class Source(NamedTuple):
     @property
     def reads_energy(self) -> bool:
         """Whether U is wanted."""
-        return self.quantity == "energy" or (self.function is not None and not self.function.of_positions)
+        return self.quantity == "energy" or (self.function is not None and self.function.reads_energy)
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,6 +207,21 @@ class Reduction:
     sizes: np.ndarray
     numbers: np.ndarray
     name: ClassVar[str]
+
+    @property
+    def reads_energy(self) -> bool:
+        """Whether U is wanted."""
+        return any(source.reads_energy for source in self.sources)
+
+    @property
+    def stops(self) -> bool:
+        """Whether a particle moves no more from the step on that stands in its first mark."""
+        return False
+
+    @property
+    def restart(self) -> tuple[np.ndarray, np.ndarray | None] | None:
+        """Positions and velocities at which particles go on after the step that stands in their second mark."""
+        return None
 
     def empty(self, n: int) -> Observed:
         """The accumulators of n particles before the first look."""
@@ -243,6 +270,11 @@ class Observed(NamedTuple):
         return Observed(self.reduction, *(array.copy() for array in self.arrays))
 
 
+def accounts(observed: Sequence[Observed]) -> bool:
+    """Whether one of them sums what becomes of the energy in every step."""
+    return any(o.reduction.name == "work" for o in observed)
+
+
 @dataclass(frozen=True, eq=False, init=False)
 class State:
     """Where a simulation stands. Never changed in place: an interrupted chunk leaves the old one as it was.
@@ -269,6 +301,16 @@ class State:
     accepted: np.ndarray
     diverged: np.ndarray
     observed: tuple[Observed, ...]
+
+    @property
+    def stopped(self) -> np.ndarray | None:
+        """For each particle the step after which an observer stopped it, or -1; None where no observer does."""
+        marks = [o.marks[0] for o in self.observed if o.reduction.stops]
+        if not marks:
+            return None
+        # the first of several
+        steps = np.where(np.array(marks) < 0, np.iinfo(np.int64).max, marks).min(axis=0)
+        return np.where(steps == np.iinfo(np.int64).max, -1, steps)
 
     # written out, because the one that dataclass makes for a frozen class takes a third of the time of a short run
     def __init__(

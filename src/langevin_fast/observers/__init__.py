@@ -8,6 +8,7 @@ from .frames import Frames
 from .histogram import Histogram
 from .passages import FirstPassage, Transitions, Trigger
 from .watching import Watching
+from .work import Work
 
 __all__ = [
     "Acceptance",
@@ -24,4 +25,5 @@ __all__ = [
     "Transitions",
     "Trigger",
     "Watching",
+    "Work",
 ]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from .. import checks
-from ..backends.problem import Observed, Problem, Reduction, State
+from ..backends.problem import Observed, Problem, Reduction, Source, State
 from ..schemes import Scheme
 
 # From so many particles on, errors come from what differs between particles; below, from batches in time.
@@ -23,11 +23,13 @@ class Run(NamedTuple):
     problem : Problem
     scheme : Scheme
     mass : (1 or n, 1 or dim) array
+    backend : str
     """
 
     problem: Problem
     scheme: Scheme
     mass: np.ndarray
+    backend: str
 
 
 class Contents(NamedTuple):
@@ -154,8 +156,11 @@ class Observer(ABC):
         """The run stands at this state, and these are its accumulators there."""
         contents = self._seen()
         looks = observed.reduction.looks_until(state.step)
-        if (state.diverged >= 0).any():
-            last = np.where(state.diverged < 0, state.step, np.minimum(state.diverged - 1, state.step))
+        stopped = state.stopped
+        if stopped is not None or (state.diverged >= 0).any():
+            last = np.where(state.diverged < 0, state.step, state.diverged - 1)
+            if stopped is not None:
+                last = np.where(stopped < 0, last, np.minimum(stopped, last))
             first, every = observed.reduction.first, observed.reduction.every
             n_samples = np.maximum((last - first) // every + 1, 0)
         else:
@@ -176,7 +181,7 @@ class Observer(ABC):
             return NotImplemented
         a, b = self._seen(), other._seen()
         ra, rb = a.observed.reduction, b.observed.reduction
-        if self._key() != other._key() or ra.every != rb.every:
+        if self._key() != other._key() or _what_is_read(a) != _what_is_read(b) or ra.every != rb.every:
             raise ValueError(f"{self!r} and {other!r} look at different things: they cannot be added")
         if not np.isin(b.streams, a.streams).any():
             observed = self._of_more_particles(a.observed, b.observed)
@@ -219,9 +224,18 @@ class Observer(ABC):
         raise ValueError(f"{type(self).__name__}: consecutive runs cannot be added; those of other particles can")
 
 
+def _what_is_read(contents: Contents) -> Any:
+    def of(source: Source) -> Any:
+        weight = None if source.weight is None or source.quantity != "virial" else source.weight.tobytes()
+        return source.quantity, source.component, weight, getattr(source.function, "key", None)
+
+    run = contents.run
+    return run.scheme.letters, run.problem.dim, [of(source) for source in contents.observed.reduction.sources]
+
+
 def first_components(array: np.ndarray) -> Any:
     """Without a last axis of length one."""
-    return array[..., 0] if array.shape[-1] == 1 else array
+    return checks.plain(array[..., 0]) if array.shape[-1] == 1 else array
 
 
 def error_of_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -227,8 +227,9 @@ class MeanSquaredDisplacement(_Correlating):
         times = self.lag_times
         if times.ndim > 1:
             raise ValueError("the step size differs between particles, which have no lag times in common")
-        first = times[-1] / 10 if first is None else first
-        last = times[-1] / 2 if last is None else last
+        longest = times[-1] if len(times) else 0.0
+        first = longest / 10 if first is None else first
+        last = longest / 2 if last is None else last
         chosen = (times >= first) & (times <= last)
         if chosen.sum() < 2:
             raise ValueError(f"first={first:g} and last={last:g}: fewer than two lags lie between them")
@@ -271,6 +272,8 @@ class Autocorrelation(_Correlating):
         table = reals[reduction.start :].reshape(-1, 1 + k, reals.shape[1])[there]
         pairs = pairs[there]
         first = reals[:k]
+        if not len(pairs):
+            return np.zeros((0, reals.shape[1])), pairs
         looks = pairs[0]  # at lag 0 a pair is one look, and both factors are it
         mean = ((table[0, 1:] / 2 + looks * first).sum(axis=1) / looks.sum())[:, np.newaxis]
         apart = mean - first  # what is to be subtracted from values relative to the first
@@ -282,14 +285,15 @@ class Autocorrelation(_Correlating):
     def variance(self) -> float:
         """What the values are divided by: the covariance at lag 0."""
         covariances, pairs = self._covariances()
-        return float(covariances[0] @ pairs[0] / pairs[0].sum())
+        return float(covariances[0] @ pairs[0] / pairs[0].sum()) if len(pairs) else float("nan")
 
     @property
     def values(self) -> np.ndarray:
         """Of all particles, (n_lags,)."""
         covariances, pairs = self._covariances()
         result = (covariances * pairs).sum(axis=1) / pairs.sum(axis=1)
-        return result / result[0]
+        with np.errstate(invalid="ignore"):  # of what does not vary
+            return result / result[:1]
 
     @property
     def error(self) -> np.ndarray:
@@ -297,7 +301,8 @@ class Autocorrelation(_Correlating):
         covariances, pairs = self._covariances()
         values = self.values
         # of a ratio, to first order
-        apart = (covariances - values[:, np.newaxis] * covariances[0]) / self.variance
+        with np.errstate(invalid="ignore", divide="ignore"):
+            apart = (covariances - values[:, np.newaxis] * covariances[:1]) / self.variance
         return np.array(
             [error_of_mean(a[:, np.newaxis], p.astype(float))[0] for a, p in zip(apart, pairs, strict=True)]
         )
@@ -307,12 +312,14 @@ class Autocorrelation(_Correlating):
         """The integral of the values over time from lag 0, in time units.
 
         It ends at the first lag that is more than five times the integral so far (Sokal's window); infinite where the
-        run was too short for that.
+        run was too short for that, NaN where the values do not vary.
         """
         times = self.lag_times
         if times.ndim > 1:
             raise ValueError("the step size differs between particles, which have no lag times in common")
         values = self.values
+        if not np.isfinite(values).all():
+            return float("nan")
         integral = np.concatenate([[0.0], np.cumsum(np.diff(times) * (values[1:] + values[:-1]) / 2)])
         # half a look at least: what is uncorrelated is so after one
         integral = np.maximum(integral, times[1] / 2 if len(times) > 1 else np.inf)
@@ -322,6 +329,6 @@ class Autocorrelation(_Correlating):
     @property
     def effective_samples(self) -> float:
         """How many independent draws give the same error of the mean: the time observed / (2 ``integrated_time``)."""
-        contents = self._seen()
-        observed = float(contents.n_samples.sum()) * self.every * float(contents.run.scheme.step_size)
-        return observed / (2.0 * self.integrated_time)
+        integrated, contents = self.integrated_time, self._seen()
+        observed = contents.n_samples.sum() * self.every * np.asarray(contents.run.scheme.step_size)
+        return float(observed) / (2.0 * integrated)

@@ -115,7 +115,7 @@ class Histogram(Observer):
         axes = len(self._f)
         if axes not in (1, 2):
             raise ValueError(f"f={checks.shorten(f)} must be one value, or two")
-        both = [bins] * axes if isinstance(bins, (int, np.integer)) else list(bins)
+        both = list(bins) if isinstance(bins, (list, tuple)) else [bins] * axes
         if len(both) != axes:
             raise ValueError(f"bins={checks.shorten(bins)} must be one number, or one for each of the {axes} values")
         self._bins = tuple(checks.integer("bins", n, 1, 2**24) for n in both)
@@ -135,7 +135,7 @@ class Histogram(Observer):
         """See :class:`Observer`."""
         which = sources("f", self._f, run.problem)
         if len(which) != len(self._bins):
-            raise ValueError(f"f={checks.shorten(self._f)} gives {len(which)} numbers; a histogram takes one or two")
+            raise ValueError(f"f={checks.shorten(self._f)} must give one number for each of {len(self._bins)} axes")
         n = len(run.problem.streams)
         in_time = n < MANY_PARTICLES
         bins = [*self._bins, 1][:2]

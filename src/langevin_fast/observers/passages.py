@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,14 +17,32 @@ from .values import sources
 __all__ = ["FirstPassage", "Transitions", "Trigger"]
 
 
+_NOTHING, _STOP, _RESTART = range(3)
+
+
+@dataclass(frozen=True, eq=False)
 class Passages(Reduction):
     """The first step after which a value is positive; see cpp/observers/passages.hpp."""
 
     name: ClassVar[str] = "passages"
+    starts: tuple[np.ndarray, np.ndarray | None] | None = None
+
+    @property
+    def stops(self) -> bool:
+        """See :class:`Reduction`."""
+        return bool(self.sizes[0] == _STOP)
+
+    @property
+    def restart(self) -> tuple[np.ndarray, np.ndarray | None] | None:
+        """See :class:`Reduction`."""
+        return self.starts
 
     def empty(self, n: int) -> Observed:
         """See :class:`Reduction`."""
-        return Observed(self, np.zeros((0, n)), np.full((1, n), -1, np.int64), np.zeros(0, np.int64))
+        rows = 3 if self.sizes[0] == _RESTART else 1
+        marks = np.full((rows, n), -1, np.int64)
+        marks[2:] = 0
+        return Observed(self, np.zeros((0, n)), marks, np.zeros(0, np.int64))
 
     def take(self, look: Look, observed: Observed) -> None:
         """See :class:`Reduction`."""
@@ -31,6 +50,9 @@ class Passages(Reduction):
         arrived = np.zeros(len(steps), bool)
         arrived[look.moving] = look.values[0, look.moving] > 0.0
         steps[arrived & (steps < 0)] = look.step
+        if self.sizes[0] == _RESTART:
+            observed.marks[1, arrived] = look.step
+            observed.marks[2, arrived] += 1
 
 
 class Trigger(Observer):
@@ -55,7 +77,7 @@ class Trigger(Observer):
         which = sources(self._argument, self._predicate, run.problem, condition=True)
         if len(which) != 1:
             raise ValueError(f"{self._argument} must be one condition; got {checks.shorten(self._predicate)}")
-        return Passages(self.first_look(step), self.every, which, np.zeros(0, np.int64), np.zeros(0))
+        return Passages(self.first_look(step), self.every, which, np.array([_NOTHING]), np.zeros(0))
 
     @property
     def steps(self) -> np.ndarray:
@@ -69,9 +91,14 @@ class Trigger(Observer):
         steps = self.steps
         return np.where(steps < 0, np.nan, (steps - contents.begin) * np.asarray(contents.run.scheme.step_size))
 
+    def _key(self) -> Any:
+        return self._seen().observed.reduction.sizes.tolist()
+
     def _of_more_steps(self, a: Contents, b: Contents) -> Observed:
-        earlier, later = a.observed.marks[0], b.observed.marks[0]
-        return a.observed._replace(marks=np.where(earlier < 0, later, earlier)[np.newaxis])
+        earlier, later = a.observed.marks, b.observed.marks
+        marks = earlier + later  # counts of arrivals
+        marks[:2] = np.where(earlier[:2] < 0, later[:2], earlier[:2])
+        return a.observed._replace(marks=marks)
 
 
 class FirstPassage(Trigger):
@@ -86,6 +113,10 @@ class FirstPassage(Trigger):
         A condition on the position such as ``"x > 0"``, a Python function that returns one, or a region.
     every, start : int
         As for every observer.
+    on_arrival : {"continue", "stop", "restart"}
+        What becomes of a particle that arrives. "stop": it leaves the dynamics and all observers; the others go on,
+        and it costs nothing any more. "restart": it goes on from the state that it had when the observation began, with
+        the noise of its step number.
 
     Examples
     --------
@@ -97,16 +128,34 @@ class FirstPassage(Trigger):
     ((100,), True)
     """
 
-    def __init__(self, region: Any, every: int = 1, start: int = 0) -> None:
+    def __init__(self, region: Any, every: int = 1, start: int = 0, *, on_arrival: str = "continue") -> None:
         super().__init__(region, every, start)
         self._argument = "region"
+        modes = ("continue", "stop", "restart")
+        self._mode = modes.index(checks.one_of("on_arrival", on_arrival, modes))
+
+    def reduction(self, run: Run, step: int) -> Reduction:
+        """See :class:`Observer`."""
+        return replace(super().reduction(run, step), sizes=np.array([self._mode]))
 
     def at_beginning(self, run: Run, reduction: Reduction, state: State) -> Observed:
         """See :class:`Observer`."""
+        assert isinstance(reduction, Passages)
+        if self._mode == _RESTART:
+            reduction = replace(reduction, starts=(state.positions, state.velocities))
         observed = reduction.empty(len(state.positions))
         moving = np.flatnonzero(state.diverged < 0)
         reduction.take(Look(-1, state.step, read(run.problem, reduction.sources, state), moving), observed)
+        there = np.flatnonzero(observed.marks[0] >= 0)
+        if self._mode == _RESTART and len(there):
+            raise ValueError(f"region={self._predicate!r} holds particle {there[0]} from the start: it cannot restart")
         return observed
+
+    @property
+    def arrivals(self) -> np.ndarray:
+        """How often each particle has arrived, (n_particles,): more than once with ``on_arrival="restart"`` alone."""
+        marks = self._seen().observed.marks
+        return marks[2] if len(marks) > 1 else (marks[0] >= 0).astype(np.int64)
 
     @property
     def arrived(self) -> np.ndarray:
@@ -117,29 +166,32 @@ class FirstPassage(Trigger):
     def mean(self) -> float:
         """The mean first-passage time, in time units.
 
-        Where some have not arrived, it is their time without arrival that counts, as for an exponential distribution:
-        (all times together) / arrivals.
+        It is all time without arrival, that of particles that have not arrived too, divided by the number of arrivals:
+        exact where all have arrived, and right for exponential tails where some have not.
         """
-        times, arrived = self._times_at_risk()
-        return float(times.sum() / arrived.sum()) if arrived.any() else float("inf")
+        times, arrivals = self._times_at_risk()
+        return float(times.sum() / arrivals.sum()) if arrivals.any() else float("inf")
 
     @property
     def error(self) -> float:
         """The standard error of the mean."""
-        times, arrived = self._times_at_risk()
+        times, arrivals = self._times_at_risk()
         n = len(times)
-        if n < 2 or not arrived.any():
+        if n < 2 or not arrivals.any():
             return float("nan")
         # of a ratio of sums over particles
-        residual = times - self.mean * arrived
-        return float(np.sqrt(n / (n - 1) * np.square(residual).sum()) / arrived.sum())
+        residual = times - self.mean * arrivals
+        return float(np.sqrt(n / (n - 1) * np.square(residual).sum()) / arrivals.sum())
 
     def _times_at_risk(self) -> tuple[np.ndarray, np.ndarray]:
+        """The time for which each particle could arrive, and how often it did."""
         contents = self._seen()
-        steps, arrived = self.steps, self.arrived
-        last = contents.begin + self.start + contents.n_samples * self.every
-        ends = np.where(arrived, steps, np.minimum(last, contents.end))
-        return (ends - contents.begin) * np.asarray(contents.run.scheme.step_size, np.float64), arrived
+        first = contents.observed.reduction.first
+        ends = np.where(contents.n_samples > 0, first + (contents.n_samples - 1) * self.every, contents.begin)
+        if self._mode != _RESTART:
+            ends = np.where(self.arrived, self.steps, ends)
+        times = (ends - contents.begin) * np.asarray(contents.run.scheme.step_size, np.float64)
+        return times, self.arrivals
 
     def survival(self, times: Any) -> np.ndarray:
         """The fraction of particles that have not arrived by a time since the beginning.
@@ -155,10 +207,10 @@ class FirstPassage(Trigger):
             If a time is beyond the observation of a particle that has not arrived.
         """
         times = checks.finite_array("times", times)
-        own, arrived = self._times_at_risk()
+        own, arrived = self._times_at_risk()[0], self.arrived
         if not arrived.all() and times.size and times.max() > own[~arrived].min() * (1 + 1e-12):
             raise ValueError(f"times reach to {times.max():g}; the observation ends at {own[~arrived].min():g}")
-        late = np.sort(np.where(arrived, own, np.inf))
+        late = np.sort(np.where(arrived, self.times, np.inf))
         return 1.0 - np.searchsorted(late, times, side="right") / len(late)
 
 

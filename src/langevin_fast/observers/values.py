@@ -37,8 +37,14 @@ class Function:
 
     def __init__(self, given: Any, dim: int, names: tuple[str, ...], output: int | None, *, condition: bool) -> None:
         self._made_of = given, dim, names, output, condition
-        self.functions, self.of_positions = _functions(*self._made_of)
+        self.functions, self.reads_velocities, self.reads_energy = _functions(*self._made_of)
+        self.of_positions = not (self.reads_velocities or self.reads_energy)
         self._dim = dim
+
+    @property
+    def key(self) -> Any:
+        """What makes it this one."""
+        return self._made_of
 
     def __reduce__(self) -> Any:
         *made_of, condition = self._made_of
@@ -62,8 +68,8 @@ def _remake(given: Any, dim: int, names: tuple[str, ...], output: int | None, co
 @lru_cache(maxsize=256)
 def _functions(
     given: Any, dim: int, names: tuple[str, ...], output: int | None, condition: bool
-) -> tuple[Functions, bool]:
-    """The function as an energy of numbers z, which are x, or x, v and U; and whether they are x alone."""
+) -> tuple[Functions, bool, bool]:
+    """The function as an energy of numbers z, which are x, or x, v and U; and whether it reads v, and U."""
     if isinstance(given, str):
         return _of_formula(given, dim, names, condition=condition)
     n_arguments = _n_arguments(given)
@@ -96,14 +102,14 @@ def _functions(
         def energy(z, p):  # type: ignore[no-untyped-def]
             return call(z)[output]
 
-    return Functions(_no_gradient, energy), n_arguments == 1
+    return Functions(_no_gradient, energy), n_arguments > 1, n_arguments > 2
 
 
 def _no_gradient(z: Any, g: Any, p: Any) -> None:
     raise NotImplementedError
 
 
-def _of_formula(text: str, dim: int, names: tuple[str, ...], *, condition: bool) -> tuple[Functions, bool]:
+def _of_formula(text: str, dim: int, names: tuple[str, ...], *, condition: bool) -> tuple[Functions, bool, bool]:
     variables: list[tuple[str, ...]] = []
     for c in range(dim):
         also = (names[c],) if c < len(names) else ()
@@ -115,8 +121,9 @@ def _of_formula(text: str, dim: int, names: tuple[str, ...], *, condition: bool)
     variables.append(("energy",) if "energy" not in taken else ("U",))
     text = _COMPONENT.sub(r"\1[\2]", text)
     generated = symbolic.generate(f"where({text}, 1, 0)" if condition else text, tuple(variables), ())
-    beyond = {name for several in variables[dim:] for name in several}
-    return Functions(_no_gradient, generated.energy), not generated.names & beyond
+    velocities = {name for several in variables[dim:-1] for name in several}
+    used = generated.names
+    return Functions(_no_gradient, generated.energy), bool(used & velocities), bool(used & set(variables[-1]))
 
 
 def _n_arguments(function: Callable[..., Any]) -> int:
@@ -201,11 +208,10 @@ def _outputs(name: str, function: Callable[..., Any], start: np.ndarray) -> Sequ
 
 def _check(name: str, given: Any, source: Source, problem: Problem) -> None:
     velocities = "uses_velocities" in problem.program.properties
-    beyond = source.function is not None and not source.function.of_positions
-    reads_v = source.quantity == "velocity" or (
-        beyond and (not isinstance(given, str) or re.search(r"\bv\b", given) is not None)
+    reads = source.quantity == "velocity" or (
+        isinstance(source.function, Function) and source.function.reads_velocities
     )
-    if reads_v and not velocities:
+    if reads and not velocities:
         raise ValueError(f"{name}={checks.shorten(given)} reads velocities, which an overdamped scheme does not have")
     if source.reads_energy and not problem.potential.has_energy:
         raise ValueError(f"{name}={checks.shorten(given)} reads the energy, which {problem.potential!r} does not have")

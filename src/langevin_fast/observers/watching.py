@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Sequence
 
@@ -46,6 +47,10 @@ class Watching:
         for frames in self.frames:
             frames.check_unused()
 
+    def __copy__(self) -> Watching:
+        """With observers that go their own way."""
+        return Watching(self.name, [copy.copy(observer) for observer in self.all])
+
     @classmethod
     def of(cls, name: str, given: Watching | Sequence[Observer | Frames]) -> Watching:
         """These, or what they are in already."""
@@ -61,7 +66,9 @@ class Watching:
         MemoryError
             If what they keep would not fit into memory.
         """
-        n = len(state.positions)
+        n, most = len(state.positions), _core.MAX_OBSERVATIONS
+        if (n_observers := len(state.observed) + len(self.observers)) > most:
+            raise ValueError(f"{self.name}: {n_observers} observers would look; at most {most} are allowed")
         n_bytes = 0
         for observer in self.observers:
             # of one particle and of none, so that nothing large is made
@@ -77,8 +84,6 @@ class Watching:
     def begin(self, run: Run, state: State, n_steps: int) -> tuple[State, list[Recording]]:
         """The state with their accumulators, and the arrays for frames."""
         observed = state.observed + tuple(observer.begin(run, state) for observer in self.observers)
-        if len(observed) > _core.MAX_OBSERVATIONS:
-            raise ValueError(f"{self.name}: {len(observed)} observers look; at most {_core.MAX_OBSERVATIONS} may")
         if self.observers:
             state = dataclasses.replace(state, observed=observed)
         return state, [frames.begin(state, n_steps) for frames in self.frames]
