@@ -161,11 +161,12 @@ class Block : public Group<Real, T> {
         if (properties & kMoves) gradient_is_current = energy_is_current = false;
       }
     }
+    // Stores are what costs most where steps are few.
     x_[0] = s.x;
-    v_[0] = s.v;
-    g_[0] = s.gradient;
-    xi_[0] = s.next_xi;
-    energy_ = energy;
+    if (problem_.has_velocities()) v_[0] = s.v;
+    if (gradient_is_current) g_[0] = s.gradient;
+    if (ahead) xi_[0] = s.next_xi;
+    if (tests) energy_ = energy;
     gradient_is_current_ = gradient_is_current;
     energy_is_current_ = energy_is_current;
     normals_.drop_until(normal);

@@ -25,16 +25,17 @@ class Looks {
   // Before the first step of the stretch.
   void begin(const Problem<Real>& problem, const Stretch<Real>& stretch) {
     n_ = n_recordings_ = stretch.n_recordings;
-    for (int i = 0; i < n_; ++i) due_[i] = {stretch.recordings[i].first, stretch.recordings[i].every, 0, 0};
+    for (int i = 0; i < n_; ++i) due_[i] = {stretch.recordings[i].first, stretch.recordings[i].every, 0, 0, 0};
     for (int i = 0; i < problem.n_observations; ++i) {
       const Observation<Real>& o = problem.observations[i];
-      due_[n_++] = {o.first, o.every, 0, o.reads};
+      due_[n_++] = {o.first, o.every, 0, o.reads, 0};
     }
     next_ = kNever;
     for (int i = 0; i < n_; ++i) {
       // the first of first, first + every, ... after the first step
       const int64_t past = stretch.first_step - due_[i].first;
       due_[i].done = past < 0 ? 0 : past / due_[i].every + 1;
+      due_[i].step = due_[i].first + due_[i].done * due_[i].every;
       sooner(due_[i]);
     }
   }
@@ -45,7 +46,7 @@ class Looks {
   // What those read that look then.
   unsigned reads() const {
     unsigned reads = 0;
-    for (int i = n_recordings_; i < n_; ++i) reads |= due_[i].step() == next_ ? due_[i].reads : 0;
+    for (int i = n_recordings_; i < n_; ++i) reads |= due_[i].step == next_ ? due_[i].reads : 0;
     return reads;
   }
 
@@ -55,8 +56,9 @@ class Looks {
   void look(int64_t step, Store store, Observe observe) {
     next_ = kNever;
     for (int i = 0; i < n_; ++i) {
-      if (due_[i].step() == step) {
+      if (due_[i].step == step) {
         const int64_t index = due_[i].done++;
+        due_[i].step += due_[i].every;
         if (i < n_recordings_) {
           store(i, index);
         } else {
@@ -74,10 +76,10 @@ class Looks {
     int64_t first, every;
     int64_t done;  // how many looks lie behind
     unsigned reads;
-    int64_t step() const { return first + done * every; }
+    int64_t step;  // after which it looks next
   };
 
-  void sooner(const Due& due) { next_ = due.step() < next_ ? due.step() : next_; }
+  void sooner(const Due& due) { next_ = due.step < next_ ? due.step : next_; }
 
   Due due_[kMaxRecordings + kMaxObservations];
   int n_, n_recordings_;

@@ -12,19 +12,6 @@
 
 namespace lf::LF_ISA {
 
-// What a group shows of itself. U and the gradient are there where somebody reads them.
-template <class T>
-struct Seen {
-  const T *x, *v, *g, *energy;
-  const PackedCoefficient<T>* last;  // the coefficients of the last operation of a step
-  int64_t step, first;
-  const int64_t* particles;  // those of all groups, or null: they are numbered through
-  int valid;
-  bool whole;
-  const bool* skipped;
-  int64_t weight;
-};
-
 template <class Real, class T>
 class Observing {
  public:
@@ -125,11 +112,7 @@ class Observing {
   void reduce(int i, int64_t index, const T* values, const Seen<T>& seen, const Stretch<Real>& stretch) const {
     const Observation<Real>& o = problem_->observations[i];
     const Accumulators& a = stretch.accumulators[i];
-    const Look<T> at{index,      seen.step,      values,
-                     o.sizes,    o.numbers,      a.reals,
-                     a.marks,    a.counts,       problem_->n_particles,
-                     seen.first, seen.particles, seen.valid,
-                     seen.whole, seen.skipped,   seen.weight};
+    const Look<T> at{seen, index, values, o.sizes, o.numbers, a.reals, a.marks, a.counts, problem_->n_particles};
     switch (o.reduction) {
 #define LF_ROW(name)    \
   case Reduction::name: \

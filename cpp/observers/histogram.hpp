@@ -10,27 +10,47 @@
 
 namespace lf::LF_ISA {
 
+typedef int HalfIntegers __attribute__((vector_size(kVectorBytes / 2)));
+
+// E is Doubles or a double: the number of the bin, or what is outside. NaN is in no bin.
+template <class E>
+LF_INLINE void store_bins(int* to, E place, double n, double outside) {
+  if constexpr (sizeof(E) == sizeof(double)) {
+    *to = static_cast<int>(place >= 0.0 && place < n ? place : outside);
+  } else {
+    const E number = (place >= 0.0) & (place < n) ? place : E{} + outside;
+    const HalfIntegers bins = __builtin_convertvector(number, HalfIntegers);
+    __builtin_memcpy(to, &bins, sizeof(bins));
+  }
+}
+
 template <class T>
 void histogram(const Look<T>& at) {
   const int64_t axes = at.sizes[0], second = at.sizes[2], outside = at.sizes[1] * second;
-  double bins[2][kLanesOf<T>];
+  int bins[2][kLanesOf<T>];
   at.each([&](auto e, int lane, int64_t) LF_INLINED {
     using E = decltype(e);
     for (int axis = 0; axis < axes; ++axis) {
-      const E value = at.template value<E>(axis, lane);
-      store_numbers<E>(bins[axis] + lane, (value - at.numbers[2 * axis]) * at.numbers[2 * axis + 1]);
+      const E place = (at.template value<E>(axis, lane) - at.numbers[2 * axis]) * at.numbers[2 * axis + 1];
+      const double n = static_cast<double>(at.sizes[1 + axis]);
+      store_bins(bins[axis] + lane, place, n, axes == 1 ? n : -1.0);
     }
   });
-  const double n_first = static_cast<double>(at.sizes[1]), n_second = static_cast<double>(second);
-  const int64_t batch = at.sizes[4] ? at.index / at.sizes[4] : -1;
+  const int64_t in_time = at.sizes[4] ? at.index / at.sizes[4] : 0, per_batch = at.sizes[5];
+  // Batches are long: as a rule all lanes are in one of them.
+  const int64_t batch = at.sizes[4] ? in_time : at.seen.first / per_batch;
+  const bool one = at.sizes[4] || (at.seen.whole && (at.seen.first + kLanesOf<T> - 1) / per_batch == batch);
+  // Not read again after every count, which might have changed them for all that the compiler knows.
+  int64_t* const counts = at.counts + (one ? batch * (outside + 1) : 0);
+  const int64_t weight = at.seen.weight;
+  if (one && axes == 1 && at.seen.whole) {
+    for (const int bin : bins[0]) counts[bin] += weight;
+    return;
+  }
   at.each_lane([&](int lane, int64_t particle) LF_INLINED {
-    // NaN is in no bin either
-    int64_t bin = bins[0][lane] >= 0.0 && bins[0][lane] < n_first ? static_cast<int>(bins[0][lane]) : outside;
-    if (axes == 2 && bin != outside) {
-      const bool inside = bins[1][lane] >= 0.0 && bins[1][lane] < n_second;
-      bin = inside ? bin * second + static_cast<int>(bins[1][lane]) : outside;
-    }
-    at.counts[(batch < 0 ? particle / at.sizes[5] : batch) * (outside + 1) + bin] += at.weight;
+    int64_t bin = bins[0][lane];
+    if (axes == 2) bin = bin < 0 || bins[1][lane] < 0 ? outside : bin * second + bins[1][lane];
+    counts[(one ? 0 : particle / per_batch * (outside + 1)) + bin] += weight;
   });
 }
 

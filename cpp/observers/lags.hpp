@@ -29,9 +29,11 @@ void lags(const Look<T>& at) {
     }
     int64_t sum = sums;
     for (int64_t level = 0; level < levels && at.index % (int64_t(1) << level) == 0; ++level) {
-      const int64_t look = at.index >> level;  // of those of this level
-      const auto past = [&](int64_t lag, int64_t c)
-                            LF_INLINED { return at.real_row(k + (level * p + (look - lag) % p) * k + c) + particle; };
+      const int64_t look = at.index >> level, slot = look % p;  // of those of this level
+      const auto past = [&](int64_t lag, int64_t c) LF_INLINED {
+        const int64_t its = slot - lag + (lag > slot ? p : 0);
+        return at.real_row(k + (level * p + its) * k + c) + particle;
+      };
       for (int64_t c = 0; c < k; ++c) store_numbers(past(0, c), now(c));
       for (int64_t lag = level ? p / 2 : 0; lag < p; ++lag, sum += rows) {
         if (lag > look) continue;

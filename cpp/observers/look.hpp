@@ -1,8 +1,7 @@
 // One look of an observer at a group of particles: what was read, and the accumulators that take it.
 #pragma once
 
-#include "../kernels/cells.hpp"
-#include "../kernels/problem.hpp"
+#include "../kernels/coefficients.hpp"
 
 namespace lf::LF_ISA {
 
@@ -34,24 +33,32 @@ LF_INLINE void add_numbers(double* to, const E& value) {
   store_numbers(to, load_numbers<E>(to) + value);
 }
 
+// What a group shows of itself. U and the gradient are there where somebody reads them.
+template <class T>
+struct Seen {
+  const T *x, *v, *g, *energy;
+  const PackedCoefficient<T>* last;  // the coefficients of the last operation of a step
+  int64_t step;
+  int64_t first;             // lane 0 is this one of all particles, ...
+  const int64_t* particles;  // ... or of these
+  int valid;                 // lanes
+  bool whole;                // all lanes are particles that move, side by side
+  const bool* skipped;       // of each lane
+  int64_t weight;            // what is added to counts: 1, or -1 to take back what was counted in vain
+};
+
 template <class T>
 struct Look {
   using Real = RealOf<T>;
 
-  int64_t index;  // how many looks came before this one
-  int64_t step;
+  const Seen<T>& seen;
+  int64_t index;    // how many looks came before this one
   const T* values;  // one for each source
   const int64_t* sizes;
   const double* numbers;
   double* reals;
   int64_t *marks, *counts;
   int64_t n_particles;
-  int64_t first;             // lane 0 is this one of all, ...
-  const int64_t* particles;  // ... or of these
-  int valid;                 // lanes
-  bool whole;                // all lanes are particles that move, side by side
-  const bool* skipped;       // of each lane
-  int64_t weight;            // what is added to counts: 1, or -1 to take back what was counted in vain
 
   LF_INLINE double* real_row(int64_t row) const { return reals + row * n_particles; }
   LF_INLINE int64_t* mark_row(int64_t row) const { return marks + row * n_particles; }
@@ -69,13 +76,31 @@ struct Look {
     }
   }
 
+  // Whether a value is positive in any lane, be it one that counts or not.
+  LF_INLINE bool any_positive(int source) const {
+    if constexpr (kLanesOf<T> == 1) {
+      return values[source] > Real(0);
+    } else {
+      auto found = values[source].v[0] > Vec<Real>{};
+      constexpr int vectors = static_cast<int>(sizeof(T)) / kVectorBytes;
+#pragma GCC unroll 8
+      for (int i = 1; i < vectors; ++i) found |= values[source].v[i] > Vec<Real>{};
+      uint64_t words[kVectorBytes / 8], any = 0;
+      __builtin_memcpy(words, &found, sizeof(words));
+#pragma GCC unroll 8
+      for (const uint64_t word : words) any |= word;
+      return any != 0;
+    }
+  }
+
   // Calls work(an E, lane, particle): for vectors of lanes if all of them are particles that move, else for each that
   // is one.
   template <class Work>
   LF_INLINE void each(Work work) const {
     if constexpr (kLanesOf<T> >= kDoubles) {
-      if (whole) {
-        for (int lane = 0; lane < kLanesOf<T>; lane += kDoubles) work(Doubles(), lane, first + lane);
+      if (seen.whole) {
+#pragma GCC unroll 8
+        for (int lane = 0; lane < kLanesOf<T>; lane += kDoubles) work(Doubles(), lane, seen.first + lane);
         return;
       }
     }
@@ -83,8 +108,13 @@ struct Look {
   }
   template <class Work>
   LF_INLINE void each_lane(Work work) const {
-    for (int lane = 0; lane < valid; ++lane) {
-      if (!skipped[lane]) work(lane, particles ? particles[first + lane] : first + lane);
+    if (seen.whole) {
+      const int64_t first = seen.first;
+      for (int lane = 0; lane < kLanesOf<T>; ++lane) work(lane, first + lane);
+      return;
+    }
+    for (int lane = 0; lane < seen.valid; ++lane) {
+      if (!seen.skipped[lane]) work(lane, seen.particles ? seen.particles[seen.first + lane] : seen.first + lane);
     }
   }
 };

@@ -21,7 +21,7 @@ void transitions(const Look<T>& at) {
     }
     if (!counted) return;
     const int64_t from = before[particle], to = now[particle];
-    if (from >= 0 && to >= 0) at.counts[(particle / at.sizes[2] * sets + from) * sets + to] += at.weight;
+    if (from >= 0 && to >= 0) at.counts[(particle / at.sizes[2] * sets + from) * sets + to] += at.seen.weight;
     before[particle] = to;
   });
 }
