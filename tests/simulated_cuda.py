@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from cases import POTENTIALS, PRECISIONS, covering, problem, varied
 from numba import cuda
+from test_observers import assert_same, look_at
 
 import langevin_fast as lf
 from langevin_fast import _core, backends
@@ -256,6 +257,51 @@ def test_leaving_the_domain_of_an_expression(precision):
 def test_energies_of_a_run():
     a, b = both(lf.potentials.DoubleWell(), lf.ULA(0.01))
     np.testing.assert_array_equal(a.energies, b.energies)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("scheme", [lf.ULA(0.02), lf.MALA(0.1), lf.BAOAB(0.1, friction=1.0)], ids=repr)
+def test_observers_see_the_bits_of_cpp(scheme, precision):
+    """The host looks, at the ends of launches."""
+    well = lf.potentials.DoubleWell()
+    runs = []
+    for backend in ("cuda", "cpp"):
+        arguments = {"n_particles": 3, "seed": 1, "backend": backend, "precision": precision}
+        simulation = lf.Simulation(well, scheme, observers=look_at(scheme, 1), **arguments)
+        record, frames = look_at(scheme, 1, 3, 2), lf.observers.Frames(3)
+        simulation.run(7)
+        simulation.run(12, record=[*record[3:], frames])
+        runs.append((*simulation.observers, *record[3:], frames))
+    assert_same(runs[0][:-1], runs[1][:-1])
+    np.testing.assert_array_equal(runs[0][-1].positions, runs[1][-1].positions)
+
+
+def test_observers_of_numbers_that_change_in_time():
+    u, scheme = lf.potentials.Harmonic(lf.Schedule([0.0, 1.0], [1.0, 9.0])), lf.BAOAB(0.1, friction=1.0)
+    runs = [
+        lf.sample(u, scheme, n_steps=15, n_particles=3, seed=1, backend=backend, observers=look_at(scheme, 1, 2))
+        for backend in ("cuda", "cpp")
+    ]
+    assert_same(runs[0].observers, runs[1].observers)
+
+
+def test_observers_of_particles_that_freeze():
+    initial = [[0.1], [6.0], [0.3], [5.0]]
+    runs = [
+        lf.sample(
+            lf.potentials.DoubleWell(barrier=0.5),
+            lf.ULA(0.5),
+            initial=initial,
+            n_steps=12,
+            seed=1,
+            backend=backend,
+            on_divergence="freeze",
+            observers=look_at(lf.ULA(0.5), 1),
+        )
+        for backend in ("cuda", "cpp")
+    ]
+    assert (runs[0].diverged >= 0).any()
+    assert_same(runs[0].observers, runs[1].observers)
 
 
 # --- choice -----------------------------------------------------------------------------------------------------------

@@ -137,30 +137,72 @@ def begin(
     return Beginning(problem, state, tuple(schemes), mass_array, name, n_threads, on_divergence == "freeze")
 
 
-def part_of(beginning: Beginning, particles: np.ndarray, state: State) -> Beginning:
-    """What a run of some of the particles begins with, from a state of all of them: its bits are those of the whole."""
+def changed(
+    beginning: Beginning,
+    potential: Potential,
+    scheme: Scheme,
+    step: int,
+    time: float | np.ndarray,
+) -> Beginning:
+    """The same run with other numbers from a step on, which is at this time.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they do not fit.
+    """
+    problem, mass = beginning.problem, beginning.mass
+    driven = isinstance(potential, Driven) or scheme.schedule is not None
+    given = potential, scheme
+    drive = None
+    if driven:
+        drive = Drive(potential, scheme, mass, step, float(time))
+        potential, scheme = drive.potential_at(step), drive.scheme_at(step)
+    before = problem.potential
+    if not potential.is_alike(before) or len(potential.parameters) != len(before.parameters):
+        raise ValueError(f"potential: the new one must be of the same kind and size; got {potential!r} for {before!r}")
+    if scheme.metropolised and not (np.asarray(scheme.kT) > 0).all():
+        raise ValueError(f"kT={checks.shorten(scheme.kT)} must be positive with {scheme!r}")
+    if scheme.n_particles not in (None, len(problem.streams)):
+        raise ValueError(f"kT and step_size must be numbers, or have one for each of {len(problem.streams)} particles")
+    _warn_if_unstable(*given, mass)
+    new = dataclasses.replace(
+        problem,
+        potentials=(potential,),
+        parameters=parameters_of([potential], problem.dtype),
+        program=program_of([scheme], mass, problem.dtype),
+        changes=drive,
+    )
+    return beginning._replace(problem=new, schemes=(scheme,))
+
+
+def part_of(beginning: Beginning, particles: np.ndarray) -> Beginning:
+    """What a run of some of the particles begins with: its bits are those of the whole."""
     problem = beginning.problem
     mass = beginning.mass if len(beginning.mass) == 1 else beginning.mass[particles]
     part = dataclasses.replace(
         problem,
         streams=problem.streams[particles],
         program=problem.program.map(lambda k: k if k.shape[1] == 1 else np.ascontiguousarray(k[:, particles])),
-        changes=Drive(problem.changes.potential, problem.changes.scheme, mass)
-        if isinstance(problem.changes, Drive)
-        else problem.changes,
+        changes=problem.changes.of_mass(mass) if isinstance(problem.changes, Drive) else problem.changes,
     )
     return beginning._replace(
         problem=part,
         schemes=tuple(scheme.of_particles(particles) for scheme in beginning.schemes),
         mass=mass,
-        state=State(
-            state.step,
-            state.positions[particles],
-            None if state.velocities is None else state.velocities[particles],
-            np.zeros(len(particles), np.int64),
-            np.full(len(particles), -1, np.int64),
-        ),
+        state=part_of_state(beginning.state, particles),
         freeze=True,
+    )
+
+
+def part_of_state(state: State, particles: np.ndarray) -> State:
+    """Some of the particles, before anything was seen of them."""
+    return State(
+        state.step,
+        state.positions[particles],
+        None if state.velocities is None else state.velocities[particles],
+        np.zeros(len(particles), np.int64),
+        np.full(len(particles), -1, np.int64),
     )
 
 

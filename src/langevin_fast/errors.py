@@ -92,6 +92,10 @@ class DivergenceError(ArithmeticError):
             pickle.dumps([getattr(self.trajectory, name, None) for name in ("potential", "scheme")])
         except Exception:
             state["trajectory"] = None
+        try:
+            pickle.dumps(self.observers)
+        except Exception:
+            state["observers"] = ()
         return type(self), self.args, state
 
 

@@ -108,7 +108,7 @@ class Readings:
         if not self.scheme.metropolised:
             return None
         with np.errstate(invalid="ignore"):
-            return self.state.accepted / np.float64(self.step - self._stepper.beginning.state.step)
+            return self.state.accepted / np.float64(self.step - self._stepper.history.first.step)
 
     @property
     def diverged(self) -> np.ndarray:

@@ -45,7 +45,7 @@ def _rounded(scheme: Scheme, program: Callable[[], Program], dtype: Any) -> Prog
 
 
 class Drive:
-    """What follows schedules: step number n uses the numbers of the time (n + 1) h.
+    """What follows schedules: each step uses the numbers of the time at its end.
 
     Parameters
     ----------
@@ -54,9 +54,14 @@ class Drive:
     scheme : Scheme
         With one step size; its kT changes, or not.
     mass : (1 or n, 1 or dim) array
+    step, time : int, float
+        After so many steps it is this time.
     """
 
-    def __init__(self, potential: Potential, scheme: Scheme, mass: np.ndarray) -> None:
+    def __init__(
+        self, potential: Potential, scheme: Scheme, mass: np.ndarray, step: int = 0, time: float = 0.0
+    ) -> None:
+        self.step, self.time = step, time
         self.potential = potential
         self.scheme = scheme
         self.mass = mass
@@ -70,15 +75,26 @@ class Drive:
 
     def potential_at(self, step: int) -> Potential:
         """U of the state after so many steps."""
-        return self.potential.at(step * self.step_size) if isinstance(self.potential, Driven) else self.potential
+        return self.potential.at(float(self._times(step))) if isinstance(self.potential, Driven) else self.potential
+
+    def potential_after(self, problem: Problem, step: int) -> Potential:
+        """See :class:`langevin_fast.backends.problem.Rows`."""
+        return self.potential_at(step)
 
     def scheme_at(self, step: int) -> Scheme:
         """Likewise."""
-        return self.scheme.at(step * self.step_size)
+        return self.scheme.at(float(self._times(step)))
+
+    def of_mass(self, mass: np.ndarray) -> Drive:
+        """The same with other masses."""
+        return Drive(self.potential, self.scheme, mass, self.step, self.time)
+
+    def _times(self, steps: int | np.ndarray) -> float | np.ndarray:
+        return self.time + (steps - self.step) * self.step_size
 
     def table(self, problem: Problem, first_step: int, n: int) -> Table:
         """See :class:`langevin_fast.backends.problem.Rows`."""
-        times = (first_step + 1 + np.arange(n)) * self.step_size
+        times = np.asarray(self._times(first_step + 1 + np.arange(n)))
         changing = {name: schedule(times) for name, schedule in self.schedules.items()}
         new = np.zeros(n, bool)
         for values in changing.values():

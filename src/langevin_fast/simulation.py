@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,12 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import arguments, checks
+from .backends.problem import State
 from .errors import carrying
 from .keywords import hinting
 from .observers import Frames, Observer, Watching
 from .potentials.base import Potential
 from .progress import Progress
 from .readings import Readings
+from .schedules import Schedule
 from .schemes import Scheme
 from .stepping import Stepper
 from .trajectory import Trajectory, replay
@@ -94,7 +97,7 @@ class Simulation(Readings):
         watching = Watching("observers", observers)
         if watching.frames:
             raise TypeError("observers: Frames store a run of known length; give them to run(n_steps, record=[...])")
-        self._stepper = Stepper(
+        self._stepper = Stepper.of(
             arguments.begin(
                 [potential],
                 [scheme],
@@ -195,7 +198,62 @@ class Simulation(Readings):
         It is made again from the first state of the simulation, which is the only one that it stores, or is the
         present one.
         """
-        first, last = self.stepper.beginning.state, self.state
-        return replay(
-            self.stepper.beginning, last, lambda step: last if last.step <= step else first, particles, steps, progress
-        )
+        history, last = self.stepper.history.until_now(self.state), self.state
+        stored = functools.partial(_nearest, (history.first, last))
+        return replay(history, last, stored, particles, steps, progress)
+
+    def update(
+        self,
+        *,
+        kT: ArrayLike | Schedule | None = None,
+        step_size: ArrayLike | None = None,
+        potential: dict[str, Any] | None = None,
+    ) -> None:
+        """Go on with other numbers from this step on.
+
+        What is changed is remembered: :meth:`replay` and copies repeat it, and times count on from the present one.
+        Observers go on; to :class:`langevin_fast.observers.Work` a jump of the potential is work.
+
+        Parameters
+        ----------
+        kT : float, (n_particles,) array or Schedule, optional
+        step_size : float or (n_particles,) array, optional
+            Not while observers look, which count steps and show times.
+        potential : dict, optional
+            New values of arguments of the potential, by name: ``{"k": 2.0}``. A schedule counts from time 0.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a value is not allowed, or the potential has no argument of a name.
+
+        Examples
+        --------
+        >>> import langevin_fast as lf
+        >>> simulation = lf.Simulation(lf.potentials.Harmonic(1.0), lf.ULA(0.01), n_particles=10, seed=1)
+        >>> simulation.run(100)
+        >>> simulation.update(kT=2.0, potential={"k": 4.0})
+        >>> simulation.run(100)
+        """
+        if step_size is not None and self.state.observed:
+            raise ValueError(
+                f"step_size={checks.shorten(step_size)}: observers look, which count steps; give them to run(record=)"
+            )
+        present, scheme = self.potential, self.scheme.replace(step_size=step_size, kT=kT)
+        if potential is not None and not isinstance(potential, dict):
+            raise TypeError(f'potential must be a dict such as {{"k": 2.0}}; got {checks.shorten(potential)}')
+        unknown = [name for name in potential or {} if name not in present._arguments]
+        if unknown:
+            raise ValueError(
+                f"potential: {unknown[0]!r} is no argument of {present!r}; it has {list(present._arguments)}"
+            )
+        new = present.with_values(potential) if potential else present
+        time = self._stepper.times_at(self.step)
+        self._stepper.turn(arguments.changed(self._stepper.beginning, new, scheme, self.step, time))
+        # the state alone changed, and not what is shown of it
+        self._watching.see(self.state, self.times_at, 0)
+
+
+def _nearest(states: Sequence[State], step: int) -> State:
+    """The last of some states up to a step."""
+    return [state for state in states if state.step <= step][-1]

@@ -46,8 +46,12 @@ class StagedSimulation(Simulation):
         self, potentials: Sequence[Potential], schemes: Sequence[Scheme], steps_per_stage: int, **given: Any
     ) -> None:
         stages = Stages(checks.integer("steps_per_stage", steps_per_stage, 1, arguments.MOST_STEPS), len(schemes))
-        self._stepper = Stepper(arguments.begin(potentials, schemes, stages, **given))
+        self._stepper = Stepper.of(arguments.begin(potentials, schemes, stages, **given))
         self._watching = Watching("observers", ())
+
+    def update(self, **changes: Any) -> None:
+        """Not there: the stages say what changes."""
+        raise TypeError("update: a simulation with stages changes as these say")
 
     def thaw(self) -> None:
         """Let particles that diverged, and were frozen where they last were finite, go on from there."""

@@ -11,8 +11,9 @@ import numpy as np
 
 from . import backends
 from .arguments import Beginning, check_last_step
-from .backends.problem import Recording, Runner, Stages, State, StoppedError
+from .backends.problem import Observed, Recording, Runner, Stages, State, StoppedError, accounts
 from .errors import DivergenceError
+from .history import History, movers_of
 from .observers import Run, Watching
 from .potentials.base import Potential
 from .progress import Progress
@@ -35,7 +36,9 @@ class Stepper:
 
     Parameters
     ----------
-    beginning : Beginning
+    history : History
+        What was done so far; the last segment goes on.
+    state : State
 
     Attributes
     ----------
@@ -43,23 +46,53 @@ class Stepper:
         After the last complete step.
     """
 
-    def __init__(self, beginning: Beginning) -> None:
-        self.beginning = beginning
-        self.state = beginning.state
+    def __init__(self, history: History, state: State) -> None:
+        self.history = history
+        self.state = state
         self.recent: deque[State] = deque()  # states before, back to _PATH_STEPS steps ago
         self.runner: Runner | None = None
         self.seconds_per_step: float | None = None
-        changes = beginning.problem.changes
         self.until_arrivals = _LONGEST_CHUNK
         self.moving = 0
-        self.longest_chunk = _LONGEST_CHUNK if changes is None else min(_LONGEST_CHUNK, changes.most_steps)
+        self.watched_since = 0  # by the present observers
+
+    @classmethod
+    def of(cls, beginning: Beginning) -> Stepper:
+        """At its first state."""
+        return cls(History.of(beginning), beginning.state)
+
+    @property
+    def beginning(self) -> Beginning:
+        """What steps are made with now."""
+        return self.history[-1].beginning
+
+    def turn(self, beginning: Beginning) -> None:
+        """Go on with other numbers; where the potential is another one, that is work."""
+        if accounts(self.state.observed):
+            x, step = self.state.positions, self.state.step
+            energies = [b.problem.potential_after(step).energy(x) for b in (self.beginning, beginning)]
+            self._add_work((energies[1] - energies[0]).astype(np.float64))
+        self.history = self.history.turned(self.state.step, beginning, movers_of(self.state))
+        self.runner = None
+        self.recent.clear()
+
+    def _add_work(self, jump: np.ndarray) -> None:
+        state = self.state
+        still = state.diverged >= 0
+        if state.stopped is not None:
+            still = still | (state.stopped >= 0)
+        added = np.zeros((3, len(jump)))
+        added[0] = np.where(still, 0.0, jump)
+        observed = tuple(o._replace(reals=o.reals + added) if accounts([o]) else o for o in state.observed)
+        self.state = dataclasses.replace(state, observed=observed)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "runner": None, "recent": deque()}  # no results depend on these
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.beginning.mass.flags.writeable = False
+        for segment in self.history:
+            segment.beginning.mass.flags.writeable = False
 
     @property
     def run(self) -> Run:
@@ -69,20 +102,25 @@ class Stepper:
     def observe(self, watching: Watching, n_steps: int) -> list[Recording]:
         """Let observers look from here on; the arrays for the frames among them."""
         state, recordings = watching.begin(self.run, self.state, n_steps)
-        if state is not self.state:
-            self.recent.clear()  # nobody looked at these
-            self.state = state
-            if state.stopped is not None:
-                self.until_arrivals = _SHORTEST_UNTIL_ARRIVALS
+        self.watch(state.observed)
         return recordings
+
+    def watch(self, observed: tuple[Observed, ...]) -> None:
+        """These look from here on, and no others."""
+        if len(observed) == len(self.state.observed):
+            return
+        before = movers_of(self.state)
+        self.state = dataclasses.replace(self.state, observed=observed)
+        self.watched_since = self.state.step
+        if before or movers_of(self.state):
+            self.recent.clear()  # others moved then
+            self.history = self.history.turned(self.state.step, self.beginning, before)
+        stops = self.state.stopped is not None
+        self.until_arrivals = _SHORTEST_UNTIL_ARRIVALS if stops else _LONGEST_CHUNK
 
     def dismiss(self, first: int) -> None:
         """Observers from number `first` on look no longer."""
-        if len(self.state.observed) > first:
-            self.recent.clear()
-            self.state = dataclasses.replace(self.state, observed=self.state.observed[:first])
-            if self.state.stopped is None:
-                self.until_arrivals = _LONGEST_CHUNK
+        self.watch(self.state.observed[:first])
 
     @property
     def stage(self) -> int:
@@ -104,11 +142,13 @@ class Stepper:
 
     def times_at(self, steps: int | np.ndarray) -> float | np.ndarray:
         """The time after so many steps from step 0 on; one more axis, of particles, where each has a step size."""
-        b = self.beginning
-        if not isinstance(b.problem.changes, Stages):
-            return np.multiply.outer(steps, b.schemes[0].step_size)
-        counts = b.problem.changes.steps_of(np.asarray(steps))
-        return sum(np.multiply.outer(counts[..., i], scheme.step_size) for i, scheme in enumerate(b.schemes))
+        return self.history.times_at(steps)
+
+    @property
+    def longest_chunk(self) -> int:
+        """The most steps that are made at a time."""
+        changes = self.beginning.problem.changes
+        return _LONGEST_CHUNK if changes is None else min(_LONGEST_CHUNK, changes.most_steps)
 
     def check_steps(self, name: str, n_steps: int) -> None:
         """Raise ValueError, which names the argument, if the noise does not reach so many steps further."""
@@ -185,8 +225,14 @@ class Stepper:
         earlier = [state for state in self.recent if state.step + _PATH_STEPS < step]
         start = earlier[-1] if earlier else self.recent[0] if self.recent else self.state
         path = _path_recording(start, step - 1)
+        if start.step < self.watched_since:
+            # for the path alone, which observers do not alter
+            self._make_steps(dataclasses.replace(start, observed=()), step - 1 - start.step, [path] if path else [])
+            start = next((state for state in self.recent if state.step >= self.watched_since), self.state)
+        elif path is not None:
+            recordings = [*recordings, path]
         if step - 1 > start.step:
-            state, error = self._make_steps(start, step - 1 - start.step, [*recordings, *([path] if path else [])])
+            state, error = self._make_steps(start, step - 1 - start.step, recordings)
             if state.step >= self.state.step:
                 self.state = state
             if error is not None:  # from a function that is not the same the second time
@@ -221,8 +267,7 @@ class Stepper:
             return None
         try:
             with np.errstate(all="ignore"):
-                changes = self.beginning.problem.changes
-                u = changes.potential_at(self.state.step) if isinstance(changes, Drive) else self.potential
+                u = self.beginning.problem.potential_after(self.state.step)
                 finite = np.isfinite(u.gradient(x)).all()
         except Exception:  # of a user's function, which cannot be asked then
             return None

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import arguments, checks
-from .arguments import Beginning
+from . import checks
+from .arguments import part_of_state
 from .backends.problem import State
 from .errors import carrying, warn
+from .history import History
 from .observers import Frames, Observer
 from .potentials.base import Potential
 from .potentials.driven import Driven
@@ -58,8 +59,8 @@ class Trajectory:
     potential, scheme
         As given.
     mass : ndarray of shape (1 or n_particles, 1 or dim)
-    beginning : Beginning
-        What the run began with: all that :meth:`replay` needs.
+    history : History
+        How the run was made: all that :meth:`replay` needs.
     observers : tuple
         Those that looked at the run, filled; the same objects.
     """
@@ -77,7 +78,7 @@ class Trajectory:
     potential: Potential
     scheme: Scheme
     mass: np.ndarray
-    beginning: Beginning
+    history: History
     observers: tuple[Observer | Frames, ...] = ()
 
     @classmethod
@@ -111,7 +112,7 @@ class Trajectory:
             potential=run.potential,
             scheme=run.scheme,
             mass=beginning.mass,
-            beginning=beginning,
+            history=run.history.until_now(state),
             observers=tuple(observers),
         )
 
@@ -145,7 +146,7 @@ class Trajectory:
         MemoryError
             If the frames would not fit into memory.
         """
-        return replay(self.beginning, self.final, self._state_until, particles, steps, progress)
+        return replay(self.history, self.final, self._state_until, particles, steps, progress)
 
     def _state_until(self, step: int) -> State:
         """The latest state that is stored, up to a step; acceptances are not known."""
@@ -153,7 +154,7 @@ class Trajectory:
             return self.final
         i = int(np.searchsorted(self.steps, step, "right")) - 1
         if i < 0:
-            return self.beginning.state
+            return self.history.first
         velocities = None if self.velocities is None else self.velocities[i]
         return State(int(self.steps[i]), self.positions[i], velocities, self.final.accepted, self.diverged)
 
@@ -254,7 +255,7 @@ class Trajectory:
 
 
 def replay(
-    beginning: Beginning,
+    history: History,
     last: State,
     stored: Callable[[int], State],
     particles: ArrayLike | None,
@@ -265,7 +266,7 @@ def replay(
     chosen = _particles(particles, len(last.positions))
     if not (steps is None or (isinstance(steps, slice) and steps.step in (None, 1))):
         raise TypeError(f"steps must be slice(first, end), without a stride; got {checks.shorten(steps)}")
-    first, end = beginning.state.step, last.step + 1
+    first, end = history.first.step, last.step + 1
     if steps is not None and steps.stop is not None:
         end = checks.integer("the end of steps", steps.stop, first + 1, end)
     if steps is not None and steps.start is not None:
@@ -273,8 +274,9 @@ def replay(
     bad = last.diverged[chosen]
     # one that diverged has to do so again
     state = stored(int(min([first, *(bad[bad >= 0] - 1)])))
-    stepper = Stepper(arguments.part_of(beginning, chosen, state))
-    start = stepper.state
+    part, number = history.part(chosen), history.number_at(state.step)
+    start = part_of_state(state, chosen)
+    stepper = Stepper(History(part[: number + 1]), start)
     frames = Frames.between(start, first, end)
 
     def made() -> Trajectory:
@@ -283,7 +285,12 @@ def replay(
 
     bar = Progress.of(progress, end - 1 - start.step)
     with carrying(lambda: (made(), [frames], stepper.state.step)), bar as shown:
-        stepper.advance(end - 1 - start.step, frames.recordings, shown)
+        for i in range(number, len(part)):
+            # as the whole went on from here
+            here = stepper.state
+            stepper = Stepper(History(part[: i + 1]), replace(here, observed=part[i].movers_at(here.step)))
+            until = end - 1 if i + 1 == len(part) else min(part[i + 1].step, end - 1)
+            stepper.advance(until - here.step, frames.recordings, shown)
     return made()
 
 

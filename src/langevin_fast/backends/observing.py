@@ -88,14 +88,15 @@ class Watch:
             if index >= 0 and beside == 0:
                 looks.append((Look(index, step, seen.values(r.sources), moving), o))
         self.taking = True
-        for look, o in looks:
-            o.reduction.take(look, o)
+        with np.errstate(all="ignore"):  # of a particle that is on its way out
+            for look, o in looks:
+                o.reduction.take(look, o)
         self.next = self._next_after(step)
 
 
 def read(problem: Problem, sources: Sequence[Source], state: State) -> np.ndarray:
     """What observers read of the first state of a run, (k, n)."""
-    x, v, potential = state.positions, state.velocities, problem.potential
+    x, v, potential = state.positions, state.velocities, problem.potential_after(state.step)
     seen = _Seen(problem, x, v, lambda: potential.energy(x), lambda: potential.gradient(x))
     return seen.values(sources)
 

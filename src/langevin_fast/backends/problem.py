@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -44,6 +44,9 @@ class Rows(Protocol):
     def table(self, problem: Problem, first_step: int, n: int) -> Table:
         """The numbers of steps `first_step` to ``first_step + n - 1``."""
 
+    def potential_after(self, problem: Problem, step: int) -> Potential:
+        """U of the state after so many steps."""
+
 
 @dataclass(frozen=True)
 class Stages:
@@ -56,6 +59,10 @@ class Stages:
     def table(self, problem: Problem, first_step: int, n: int) -> Table:
         """See :class:`Rows`."""
         return Table(problem.parameters, problem.program, self.rows(first_step, n))
+
+    def potential_after(self, problem: Problem, step: int) -> Potential:
+        """See :class:`Rows`."""
+        return problem.potentials[int(self.rows(max(step - 1, 0), 1)[0])]
 
     def rows(self, first_step: int, n: int) -> np.ndarray:
         """The rows of steps `first_step` to ``first_step + n - 1``, int32."""
@@ -118,6 +125,10 @@ class Problem:
         table = self.table(first_step - 1, n + 1)
         assert table.rows is not None
         return table._replace(rows=table.rows[1:]), int(table.rows[0])
+
+    def potential_after(self, step: int) -> Potential:
+        """U of the state after so many steps."""
+        return self.potential if self.changes is None else self.changes.potential_after(self, step)
 
     @cached_property
     def _only(self) -> Table:
@@ -222,6 +233,13 @@ class Reduction:
     def restart(self) -> tuple[np.ndarray, np.ndarray | None] | None:
         """Positions and velocities at which particles go on after the step that stands in their second mark."""
         return None
+
+    def of_particles(self, particles: np.ndarray) -> Reduction:
+        """The one of some of the particles."""
+        weights = [source.weight for source in self.sources]
+        parts = [w if w is None or len(w) == 1 else np.ascontiguousarray(w[particles]) for w in weights]
+        sources = [source._replace(weight=part) for source, part in zip(self.sources, parts, strict=True)]
+        return replace(self, sources=tuple(sources))
 
     def empty(self, n: int) -> Observed:
         """The accumulators of n particles before the first look."""

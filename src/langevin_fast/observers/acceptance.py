@@ -31,7 +31,7 @@ class Acceptance(Observer):
         """Of each particle, (n_particles,)."""
         contents = self._seen()
         with np.errstate(invalid="ignore", divide="ignore"):
-            return contents.accepted / np.float64(contents.end - contents.begin)
+            return contents.accepted / contents.n_steps.astype(np.float64)
 
     @property
     def mean(self) -> float:

@@ -40,20 +40,24 @@ class Contents(NamedTuple):
     run : Run
     observed : Observed
     streams : (n,) array
-    begin, end : int
-        The steps between which it looked.
+    begins, ends : (n,) arrays of int
+        The steps between which it looked at each particle.
+    last_looks : (n,) array of int
+        The step of the last look, or that of the beginning.
     n_samples : (n,) array of int
-        The looks at each particle.
-    accepted : (n,) array of int
-        Accepted proposals.
+        The looks.
+    n_steps, accepted : (n,) arrays of int
+        Steps, and accepted proposals.
     """
 
     run: Run
     observed: Observed
     streams: np.ndarray
-    begin: int
-    end: int
+    begins: np.ndarray
+    ends: np.ndarray
+    last_looks: np.ndarray
     n_samples: np.ndarray
+    n_steps: np.ndarray
     accepted: np.ndarray
 
 
@@ -136,9 +140,14 @@ class Observer(ABC):
         """Its accumulators at the state at which a run begins."""
         observed = self.at_beginning(run, self.reduction(run, state.step), state)
         nothing = np.zeros(len(state.positions), np.int64)
+        here = nothing + state.step
         self._accepted_before = state.accepted
-        self._contents = Contents(run, observed, run.problem.streams, state.step, state.step, nothing, nothing)
+        self._contents = Contents(run, observed, run.problem.streams, here, here, here, nothing, nothing, nothing)
         return observed
+
+    def withdraw(self) -> None:
+        """Forget a run that did not begin."""
+        self._contents = None
 
     @abstractmethod
     def reduction(self, run: Run, step: int) -> Reduction:
@@ -155,18 +164,19 @@ class Observer(ABC):
     def see(self, observed: Observed, state: State) -> None:
         """The run stands at this state, and these are its accumulators there."""
         contents = self._seen()
-        looks = observed.reduction.looks_until(state.step)
-        stopped = state.stopped
-        if stopped is not None or (state.diverged >= 0).any():
-            last = np.where(state.diverged < 0, state.step, state.diverged - 1)
-            if stopped is not None:
-                last = np.where(stopped < 0, last, np.minimum(stopped, last))
-            first, every = observed.reduction.first, observed.reduction.every
-            n_samples = np.maximum((last - first) // every + 1, 0)
-        else:
-            n_samples = np.full(len(state.positions), looks, np.int64)
-        accepted = state.accepted - self._accepted_before
-        self._contents = contents._replace(observed=observed, end=state.step, n_samples=n_samples, accepted=accepted)
+        first, every = observed.reduction.first, observed.reduction.every
+        last = np.where(state.diverged < 0, state.step, state.diverged - 1)
+        if (stopped := state.stopped) is not None:
+            last = np.where(stopped < 0, last, np.minimum(stopped, last))
+        n_samples = np.maximum((last - first) // every + 1, 0)
+        self._contents = contents._replace(
+            observed=observed,
+            ends=np.full_like(last, state.step),
+            last_looks=np.where(n_samples > 0, first + (n_samples - 1) * every, contents.begins),
+            n_samples=n_samples,
+            n_steps=state.step - contents.begins,
+            accepted=state.accepted - self._accepted_before,
+        )
 
     def _seen(self) -> Contents:
         if self._contents is None:
@@ -183,18 +193,19 @@ class Observer(ABC):
         ra, rb = a.observed.reduction, b.observed.reduction
         if self._key() != other._key() or _what_is_read(a) != _what_is_read(b) or ra.every != rb.every:
             raise ValueError(f"{self!r} and {other!r} look at different things: they cannot be added")
+        per_particle = Contents._fields[2:]
         if not np.isin(b.streams, a.streams).any():
             observed = self._of_more_particles(a.observed, b.observed)
+            side_by_side = (np.concatenate([getattr(a, name), getattr(b, name)]) for name in per_particle)
+            contents = Contents(a.run, observed, *side_by_side)
+        elif np.array_equal(a.streams, b.streams) and (a.ends <= b.begins).all():
             contents = a._replace(
-                observed=observed,
-                streams=np.concatenate([a.streams, b.streams]),
-                n_samples=np.concatenate([a.n_samples, b.n_samples]),
-                accepted=np.concatenate([a.accepted, b.accepted]),
-            )
-        elif np.array_equal(a.streams, b.streams) and a.end <= b.begin:
-            observed = self._of_more_steps(a, b)
-            contents = a._replace(
-                observed=observed, end=b.end, n_samples=a.n_samples + b.n_samples, accepted=a.accepted + b.accepted
+                observed=self._of_more_steps(a, b),
+                ends=b.ends,
+                last_looks=b.last_looks,
+                n_samples=a.n_samples + b.n_samples,
+                n_steps=a.n_steps + b.n_steps,
+                accepted=a.accepted + b.accepted,
             )
         else:
             raise ValueError(
@@ -205,6 +216,10 @@ class Observer(ABC):
         result.__dict__.update(self.__dict__)
         result._contents = contents
         return result
+
+    def __radd__(self, other: Any) -> Self:
+        """So that ``sum`` of several works."""
+        return self if isinstance(other, int) and other == 0 else NotImplemented
 
     def _key(self) -> Any:
         """What must be equal where observers are added."""
@@ -230,7 +245,9 @@ def _what_is_read(contents: Contents) -> Any:
         return source.quantity, source.component, weight, getattr(source.function, "key", None)
 
     run = contents.run
-    return run.scheme.letters, run.problem.dim, [of(source) for source in contents.observed.reduction.sources]
+    step_size = run.scheme.step_size
+    of_all = step_size if np.ndim(step_size) == 0 else None
+    return run.scheme.letters, run.problem.dim, of_all, [of(source) for source in contents.observed.reduction.sources]
 
 
 def first_components(array: np.ndarray) -> Any:

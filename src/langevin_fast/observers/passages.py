@@ -37,6 +37,15 @@ class Passages(Reduction):
         """See :class:`Reduction`."""
         return self.starts
 
+    def of_particles(self, particles: np.ndarray) -> Passages:
+        """See :class:`Reduction`."""
+        part = super().of_particles(particles)
+        assert isinstance(part, Passages)
+        if self.starts is None:
+            return part
+        x, v = self.starts
+        return replace(part, starts=(x[particles], None if v is None else v[particles]))
+
     def empty(self, n: int) -> Observed:
         """See :class:`Reduction`."""
         rows = 3 if self.sizes[0] == _RESTART else 1
@@ -89,7 +98,7 @@ class Trigger(Observer):
         """The time from the beginning of the observation to it, (n_particles,), in time units; NaN: not yet."""
         contents = self._seen()
         steps = self.steps
-        return np.where(steps < 0, np.nan, (steps - contents.begin) * np.asarray(contents.run.scheme.step_size))
+        return np.where(steps < 0, np.nan, (steps - contents.begins) * np.asarray(contents.run.scheme.step_size))
 
     def _key(self) -> Any:
         return self._seen().observed.reduction.sizes.tolist()
@@ -186,11 +195,10 @@ class FirstPassage(Trigger):
     def _times_at_risk(self) -> tuple[np.ndarray, np.ndarray]:
         """The time for which each particle could arrive, and how often it did."""
         contents = self._seen()
-        first = contents.observed.reduction.first
-        ends = np.where(contents.n_samples > 0, first + (contents.n_samples - 1) * self.every, contents.begin)
+        ends = contents.last_looks
         if self._mode != _RESTART:
             ends = np.where(self.arrived, self.steps, ends)
-        times = (ends - contents.begin) * np.asarray(contents.run.scheme.step_size, np.float64)
+        times = (ends - contents.begins) * np.asarray(contents.run.scheme.step_size, np.float64)
         return times, self.arrivals
 
     def survival(self, times: Any) -> np.ndarray:
@@ -210,7 +218,8 @@ class FirstPassage(Trigger):
         own, arrived = self._times_at_risk()[0], self.arrived
         if not arrived.all() and times.size and times.max() > own[~arrived].min() * (1 + 1e-12):
             raise ValueError(f"times reach to {times.max():g}; the observation ends at {own[~arrived].min():g}")
-        late = np.sort(np.where(arrived, self.times, np.inf))
+        # an arrival at the time itself counts, whatever the rounding of both
+        late = np.sort(np.where(arrived, self.times * (1 - 1e-12), np.inf))
         return 1.0 - np.searchsorted(late, times, side="right") / len(late)
 
 

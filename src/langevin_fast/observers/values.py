@@ -102,7 +102,7 @@ def _functions(
         def energy(z, p):  # type: ignore[no-untyped-def]
             return call(z)[output]
 
-    return Functions(_no_gradient, energy), n_arguments > 1, n_arguments > 2
+    return Functions(_no_gradient, energy), n_arguments == 2, n_arguments > 2
 
 
 def _no_gradient(z: Any, g: Any, p: Any) -> None:
@@ -195,8 +195,11 @@ def _named(text: str, dim: int, names: tuple[str, ...]) -> Source | None:
 def _outputs(name: str, function: Callable[..., Any], start: np.ndarray) -> Sequence[int | None]:
     plain = getattr(function, "py_func", function)
     arguments = (start.copy(), np.zeros_like(start), 0.0)[: _n_arguments(function)]
-    with np.errstate(all="ignore"):
-        result = plain(*arguments)
+    try:
+        with np.errstate(all="ignore"):
+            result = plain(*arguments)
+    except (ArithmeticError, ValueError):  # it is not defined there
+        return [None]
     if isinstance(result, (tuple, list)):
         return range(len(result))
     if np.ndim(result) != 0:

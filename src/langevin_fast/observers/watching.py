@@ -83,7 +83,16 @@ class Watching:
 
     def begin(self, run: Run, state: State, n_steps: int) -> tuple[State, list[Recording]]:
         """The state with their accumulators, and the arrays for frames."""
-        observed = state.observed + tuple(observer.begin(run, state) for observer in self.observers)
+        begun: list[Observer] = []
+        observed = state.observed
+        try:
+            for observer in self.observers:
+                observed += (observer.begin(run, state),)
+                begun.append(observer)
+        except BaseException:
+            for observer in begun:
+                observer.withdraw()  # they have not looked
+            raise
         if self.observers:
             state = dataclasses.replace(state, observed=observed)
         return state, [frames.begin(state, n_steps) for frames in self.frames]

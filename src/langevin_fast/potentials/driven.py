@@ -43,11 +43,7 @@ class Driven(Potential):
     _curvature: float | None
 
     def __init__(self, make: type[Potential], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        bound = inspect.signature(make).bind(*args, **kwargs)
-        named = dict(bound.arguments)
-        for parameter in bound.signature.parameters.values():
-            if parameter.kind is parameter.VAR_KEYWORD:
-                named |= named.pop(parameter.name, {})
+        named = _named(make, args, kwargs)
         schedules = {name: value for name, value in named.items() if isinstance(value, Schedule)}
         times = np.unique(np.concatenate([schedule.times for schedule in schedules.values()]))
         first = make(**{**named, **{name: schedule(times[0]) for name, schedule in schedules.items()}})
@@ -71,6 +67,11 @@ class Driven(Potential):
             _call=(make, args, kwargs),
             _curvature=None if None in curvatures else max(curvatures),  # type: ignore[type-var]
         )
+
+    def with_values(self, values: dict[str, Any]) -> Potential:
+        """See :meth:`Potential.with_values`; where no schedule is left, a potential that does not change."""
+        make, args, kwargs = self._call
+        return make(**{**_named(make, args, kwargs), **values})
 
     @property
     def largest_curvature(self) -> float | None:
@@ -145,3 +146,13 @@ class Driven(Potential):
 
     def __reduce__(self) -> Any:
         return Driven, self._call
+
+
+def _named(make: type[Potential], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a constructor by name."""
+    bound = inspect.signature(make).bind(*args, **kwargs)
+    named = dict(bound.arguments)
+    for parameter in bound.signature.parameters.values():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            named |= named.pop(parameter.name, {})
+    return named

@@ -90,6 +90,20 @@ class Scheme:
         """The same, with a kT that changes so much later."""
         return self if self._schedule is None else self._with(_schedule=self._schedule.delayed(time))
 
+    def replace(self, *, step_size: ArrayLike | None = None, kT: ArrayLike | Schedule | None = None) -> Scheme:
+        """The same with another step size or temperature.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a value is not allowed.
+        """
+        twin: Scheme = object.__new__(type(self))
+        own = ("_step_size", "_schedule", "_kT", "_n_particles")
+        twin.__dict__.update({name: value for name, value in self.__dict__.items() if name not in own})
+        Scheme.__init__(twin, self.step_size if step_size is None else step_size, self.kT if kT is None else kT)
+        return twin
+
     def of_particles(self, particles: np.ndarray) -> Scheme:
         """The scheme of some of the particles."""
         each = {name: getattr(self, name) for name in ("_step_size", "_kT")}
