@@ -20,7 +20,7 @@ KERNELS = Path(__file__).parents[1] / "cpp" / "kernels" / "kernels.cpp"
 LAYERS = (
     {"_version", "_core", "errors", "functions", "keywords", "memory"},
     {"checks", "elementary"},
-    {"math", "regions", "schedules"},
+    {"boundaries", "math", "regions", "schedules"},
     {"noise", "progress", "jit", "symbolic"},
     {"potentials", "schemes"},
     {"fokker_planck", "gpu", "reference"},
@@ -47,7 +47,8 @@ ROOMS = {
         "potentials.driven",
         "potentials.gradient_check",
     },
-    "backends": {"backends.problem", "backends.cpp"},
+    "backends": {"backends.problem", "backends.cpp", "backends.observing"},
+    "observers": {"observers.base", "observers.sums", "observers.values", "observers.frames"},
     "schemes": {"schemes.base", "schemes.operations", "schemes.overdamped"},
     "jit": {"jit.aliases", "jit.packs", "jit.lane_functions", "jit.rebuilt"},
     "symbolic": {"symbolic.graph"},
@@ -59,6 +60,7 @@ ROOMS = {
 
 # Backends are the rooms that will multiply, so what they may use is said once more, name by name.
 BACKENDS_MAY_IMPORT = {
+    "boundaries",
     "potentials.base",
     "potentials.batch",
     "potentials.compiled",

@@ -135,8 +135,8 @@ def plant(monkeypatch, change):
     """Let the numba backend run a changed problem; the other backends stay sound."""
     right = cpp.CppRunner.__init__
 
-    def wrong(self, problem, threads, kind, functions, keep=None):
-        right(self, change(problem) if kind == "GroupFunctions" else problem, threads, kind, functions, keep)
+    def wrong(self, problem, threads, kind, functions):
+        right(self, change(problem) if kind == "GroupFunctions" else problem, threads, kind, functions)
 
     monkeypatch.setattr(cpp.CppRunner, "__init__", wrong)
 

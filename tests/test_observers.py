@@ -85,7 +85,7 @@ def assert_same(got, expected):
     """Everything that observers show is made of this."""
     assert_same_bits(observed(got), observed(expected))
     for a, b in zip(got, expected, strict=True):
-        for name in ("streams", "n_samples", "accepted", "begin", "end"):
+        for name in ("streams", "n_samples", "accepted", "begins", "ends", "last_looks", "n_steps"):
             np.testing.assert_array_equal(getattr(a._contents, name), getattr(b._contents, name), err_msg=name)
 
 

@@ -856,7 +856,7 @@ def test_consecutive_runs(n):
     total = added(first, second, third)
     for a, b in zip(total, whole, strict=True):
         np.testing.assert_array_equal(a.n_samples, b.n_samples)
-        assert (a._contents.begin, a._contents.end) == (0, 200)
+        assert (a._contents.begins == 0).all() and (a._contents.ends == 200).all()
         for name in ("mean", "variance", "covariance", "per_particle"):
             if hasattr(b, name):
                 close(getattr(a, name), getattr(b, name))

@@ -28,6 +28,16 @@ class BoundRunner {
     runner_ = std::make_unique<Runner<Real>>(kernels<Real>(), problem, parsed);
   }
 
+  // Walls of shape (dim,), and their numbers of shape (dim, 5).
+  void set_boundary(const Array<int64_t>& walls, const Array<Real>& numbers) {
+    const int64_t dim = runner_->problem().dim;
+    require_shape(walls, "walls", {dim});
+    require_shape(numbers, "numbers of the walls", {dim, kWallNumbers});
+    walls_ = walls;
+    wall_numbers_ = numbers;
+    runner_->set_boundary({walls_.data(), wall_numbers_.data()});
+  }
+
   // The numbers of the steps that follow: parameters of shape (1 or rows, p), and for each operation coefficients of
   // shape (1 or rows, 1 or n, 1 or dim).
   void set_rows(const Array<Real>& parameters, const py::sequence& coefficients) {
@@ -204,7 +214,8 @@ class BoundRunner {
 
   Parsed parsed_;
   std::unique_ptr<Observed<Real>> observed_;
-  Array<Real> parameters_;
+  Array<Real> parameters_, wall_numbers_;
+  Array<int64_t> walls_;
   Array<uint64_t> streams_;
   std::vector<Array<Real>> keep_;
   int64_t rows_ = 0;  // none yet
@@ -224,6 +235,7 @@ void register_for(py::module_& m, const char* name) {
            py::arg("v"), py::arg("accepted").noconvert(), py::arg("diverged").noconvert(), py::arg("rows"),
            py::arg("row_before"), py::arg("recordings"), py::arg("accumulators"), py::arg("goes_on"),
            py::arg("threads"))
+      .def("set_boundary", &Bound::set_boundary, py::arg("walls").noconvert(), py::arg("numbers").noconvert())
       .def("set_observations", &Bound::set_observations, py::arg("observations"));
 }
 

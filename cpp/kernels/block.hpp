@@ -40,7 +40,7 @@ class Block : public Group<Real, T> {
   using Base::accepted_, Base::dim_, Base::energy_, Base::energy_is_current_, Base::forward_, Base::g_,
       Base::gradient_is_current_, Base::key_, Base::lanes_, Base::looks_, Base::normals_, Base::old_energy_,
       Base::old_g_, Base::old_x_, Base::problem_, Base::program_, Base::scratch_, Base::stretch_, Base::uniforms_,
-      Base::v_, Base::x_, Base::xi_;
+      Base::signs_, Base::v_, Base::x_, Base::xi_;
   using Step = typename Base::Step;
   template <class Cell>
   using AtCell = CoefficientsAt<T, Cell>;
@@ -70,12 +70,11 @@ class Block : public Group<Real, T> {
     T energy = energy_is_current_ ? energy_ : T(Real(0));
     if (const unsigned reads = looks_.reads()) {
       // What the next step would compute first, so that it costs nothing; the energy has a sum of its own.
-      const Potential potential = this->potential(dim_);
       if ((reads & kReadsGradient) && !gradient_is_current_) {
-        potential.gradient(x_, g_, scratch_);
+        evaluate(kReadsGradient);
         gradient_is_current_ = true;
       }
-      if ((reads & kReadsEnergy) && !energy_is_current_) energy = potential.energy(x_, scratch_);
+      if ((reads & kReadsEnergy) && !energy_is_current_) energy = evaluate(kReadsEnergy);
     }
     if (this->look(step, energy)) energy_is_accounted_ = false;
   }
@@ -91,6 +90,21 @@ class Block : public Group<Real, T> {
       const Potential potential = this->potential(dim_);
       for (; n > 0; --n) step_in_passes(potential);
     }
+  }
+
+  // U at the present positions, its gradient, or both; a call, for what is wanted now and then, or folded.
+  __attribute__((noinline)) T evaluate(unsigned what) {
+    const Potential potential = this->potential(dim_);
+    const T* x = problem_.bounded() ? this->folded_positions() : x_;
+    T energy = T(Real(0));
+    if (what == kReadsEnergy) return potential.energy(x, scratch_);
+    if (what == kReadsGradient) {
+      potential.gradient(x, g_, scratch_);
+    } else {
+      energy = potential.energy_gradient(x, g_, scratch_);
+    }
+    for (int c = 0; problem_.bounded() && c < dim_; ++c) g_[c] = signs_[c] * g_[c];
+    return energy;
   }
 
   Potential potential(int dim) const { return make_potential<Potential>(this->parameters(), dim, problem_.external); }
@@ -183,11 +197,11 @@ class Block : public Group<Real, T> {
   void make_accounted_step(int64_t step) {
     T sums[3] = {T(Real(0)), T(Real(0)), T(Real(0))};
     if constexpr (off_line<T>()) {
-      if (!energy_is_accounted_) accounted_energy_ = this->potential(dim_).energy(x_, scratch_);
+      if (!energy_is_accounted_) accounted_energy_ = evaluate(kReadsEnergy);
       if (stretch_->rows) {
         this->use_row(row_of(*stretch_, step));
         if (problem_.parameter_row_stride) {
-          const T energy = this->potential(dim_).energy(x_, scratch_);
+          const T energy = evaluate(kReadsEnergy);
           sums[0] = energy - accounted_energy_;
           accounted_energy_ = energy;
         }
@@ -202,7 +216,7 @@ class Block : public Group<Real, T> {
         sums[properties & kDrawsNormals ? 1 : 2] += after - kinetic;
         kinetic = after;
       }
-      const T energy = potential.energy(x_, scratch_);
+      const T energy = evaluate(kReadsEnergy);
       sums[problem_.has_velocities() ? 2 : 1] += energy - accounted_energy_;
       accounted_energy_ = energy;
       energy_is_accounted_ = true;
@@ -214,11 +228,16 @@ class Block : public Group<Real, T> {
     // Here and not in the cases below, so that the potential is compiled into one place.
     if (pass.properties & kReadsEnergy) {
       if (!(gradient_is_current_ && energy_is_current_)) {
-        energy_ = potential.energy_gradient(x_, g_, scratch_);
+        energy_ =
+            problem_.bounded() ? evaluate(kReadsEnergy | kReadsGradient) : potential.energy_gradient(x_, g_, scratch_);
         gradient_is_current_ = energy_is_current_ = true;
       }
     } else if ((pass.properties & kReadsGradient) && !gradient_is_current_) {
-      potential.gradient(x_, g_, scratch_);
+      if (problem_.bounded()) {
+        evaluate(kReadsGradient);
+      } else {
+        potential.gradient(x_, g_, scratch_);
+      }
       gradient_is_current_ = true;
     }
     if (pass.properties & kUsesVelocities) {

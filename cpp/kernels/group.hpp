@@ -5,6 +5,7 @@
 #include "../core/streams.hpp"
 #include "../schemes/operations.hpp"
 #include "arena.hpp"
+#include "boundary.hpp"
 #include "coefficients.hpp"
 #include "looks.hpp"
 #include "observing.hpp"
@@ -22,10 +23,11 @@ template <class T, class Potential>
 constexpr bool on_line() {
   return Potential::kSmallestDim == 1 && !Potential::kExternal && sizeof(T) <= kLinePack * kVectorBytes;
 }
-// Where energies are accounted for, operations are made one by one, on the state in memory.
+// Where energies are accounted for, operations are made one by one, and where there are walls, positions are folded:
+// both on the state in memory.
 template <class Real>
 bool in_line(const Problem<Real>& problem) {
-  return problem.dim == 1 && problem.accountant < 0;
+  return problem.dim == 1 && problem.accountant < 0 && !problem.bounded();
 }
 template <class T>
 constexpr bool off_line() {
@@ -63,6 +65,9 @@ class Group {
     last_x_ = arena_.take<T>(dim_);
     last_v_ = arena_.take<T>(dim_);
     scratch_ = arena_.take<T>(scratch);
+    const int folded = problem.bounded() ? dim_ : 0;
+    signs_ = arena_.take<T>(folded);
+    for (T*& folded_array : folded_) folded_array = arena_.take<T>(folded);
     normal_rows_ = arena_.take<T>(Normals::kRows);
     uniform_rows_ = arena_.take<T>(Uniforms::kRows);
     coefficients_.take(problem, arena_);
@@ -181,15 +186,33 @@ class Group {
     return true;
   }
 
+ protected:
+  // Positions in the box; signs_ are those of velocities and gradients there.
+  const T* folded_positions() {
+    for (int c = 0; c < dim_; ++c) folded_[0][c] = fold(problem_.boundary, c, x_[c], signs_[c]);
+    return folded_[0];
+  }
+
  private:
   int64_t particle(int lane) const {
     const int64_t i = first_ + (lane < valid_ ? lane : valid_ - 1);
     return stretch_->particles ? stretch_->particles[i] : i;
   }
-  Seen<T> seen(int64_t step, const T* energy) const {
+  // The state as it is shown, in the box.
+  Seen<T> seen(int64_t step, const T* energy) {
     const PackedCoefficient<T>* last = program_[problem_.n_instructions - 1].coefficients;
     const bool together = whole() && !any_frozen_;
-    return {x_, v_, g_, energy, last, step, first_, stretch_->particles, valid_, together, frozen_, weight_};
+    Seen<T> s{x_, x_, v_, g_, energy, last, step, first_, stretch_->particles, valid_, together, frozen_, weight_};
+    if (problem_.bounded()) {
+      s.x = folded_positions();
+      s.v = folded_[1];
+      s.g = folded_[2];
+      for (int c = 0; c < dim_; ++c) {
+        if (problem_.has_velocities()) folded_[1][c] = signs_[c] * v_[c];
+        folded_[2][c] = signs_[c] * g_[c];
+      }
+    }
+    return s;
   }
   // All lanes, side by side.
   bool whole() const { return valid_ == kLanes && !stretch_->particles; }
@@ -334,7 +357,7 @@ class Group {
   const Problem<Real>& problem_;
   const Stretch<Real>* stretch_;
   int dim_;
-  T *x_, *v_, *g_, *xi_, *old_x_, *old_g_, *scratch_;
+  T *x_, *v_, *g_, *xi_, *old_x_, *old_g_, *scratch_, *signs_;
   T energy_, old_energy_, forward_, accepted_;
   bool gradient_is_current_, energy_is_current_;
   Step program_[kMaxInstructions];
@@ -346,6 +369,7 @@ class Group {
 
  private:
   Arena arena_;
+  T* folded_[3];  // positions, velocities, gradients
   T *last_x_, *last_v_, *normal_rows_, *uniform_rows_;
   Coefficients<Real, T> coefficients_;
   Observing<Real, T> observing_;

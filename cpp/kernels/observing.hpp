@@ -50,6 +50,10 @@ class Observing {
     switch (source.quantity) {
       case Quantity::position:
         return seen.x[source.component];
+      case Quantity::unwrapped:
+        return problem_->bounded() && problem_->boundary.walls[source.component] != static_cast<int64_t>(Wall::periodic)
+                   ? seen.x[source.component]
+                   : seen.unwrapped[source.component];
       case Quantity::velocity:
         return seen.v[source.component];
       case Quantity::energy:

@@ -57,6 +57,18 @@ struct External {
   double (*point_energy)(const double* x);
 };
 
+// What is at the ends of a component.
+enum class Wall : int64_t { none, periodic, lower, upper, both };
+
+// Of each component its wall, and as many numbers: lower and upper end, the origin from which is folded, the period (of
+// a mirror image: twice the length) and one over it. Null where there are no walls.
+inline constexpr int kWallNumbers = 5;
+template <class Real>
+struct Boundary {
+  const int64_t* walls;
+  const Real* numbers;
+};
+
 // What an observer reads of a particle.
 enum class Quantity {
   position,           // a component
@@ -64,11 +76,12 @@ enum class Quantity {
   energy,             // U
   kinetic,            // sum of m v^2, on-step
   half_step_kinetic,  // likewise, before the last kick of the step
+  unwrapped,          // a component, not folded where it is periodic
   virial,             // sum of (x - center) dU/dx
   function            // of the positions, or of positions, velocities and U, by address
 };
-inline constexpr const char* kQuantityNames[] = {"position",          "velocity", "energy",  "kinetic",
-                                                 "half_step_kinetic", "virial",   "function"};
+inline constexpr const char* kQuantityNames[] = {"position",          "velocity",  "energy", "kinetic",
+                                                 "half_step_kinetic", "unwrapped", "virial", "function"};
 
 template <class Real>
 struct Source {
@@ -119,6 +132,7 @@ struct Problem {
   int potential;
   External<Real> external;
   const Real* parameters;
+  Boundary<Real> boundary;
   int64_t parameter_row_stride;  // how far apart the rows of a schedule are; 0: there is one
   int dim;
   int64_t n_particles;
@@ -136,6 +150,7 @@ struct Problem {
   uint64_t seed;
   const uint64_t* streams;  // one per particle
 
+  bool bounded() const { return boundary.walls; }
   bool has_velocities() const { return properties & kUsesVelocities; }
   bool looks_ahead() const { return properties & kLooksAhead; }
 };

@@ -36,6 +36,9 @@ class Runner {
   // those before.
   void set_rows(const Real* parameters, int64_t row_stride, std::vector<Instruction<Real>> program, bool same);
 
+  // Before anything else.
+  void set_boundary(const Boundary<Real>& boundary) { problem_.boundary = boundary; }
+
   // The observers of the steps that follow; what they point to must live as long as they are used.
   void set_observations(std::vector<Observation<Real>> observations);
 

@@ -36,7 +36,7 @@ LF_INLINE void add_numbers(double* to, const E& value) {
 // What a group shows of itself. U and the gradient are there where somebody reads them.
 template <class T>
 struct Seen {
-  const T *x, *v, *g, *energy;
+  const T *x, *unwrapped, *v, *g, *energy;
   const PackedCoefficient<T>* last;  // the coefficients of the last operation of a step
   int64_t step;
   int64_t first;             // lane 0 is this one of all particles, ...

@@ -4,6 +4,7 @@ from . import config as _config
 from . import fokker_planck, math, observers, potentials, regions, score
 from ._version import __version__
 from .backends import explain_backend
+from .boundaries import Periodic, Reflecting
 from .config import show_config
 from .cross_check import CrossCheck, cross_check
 from .errors import BackendUnavailableError, DivergenceError, Interrupted
@@ -25,6 +26,8 @@ __all__ = [
     "DivergenceError",
     "Interrupted",
     "LeimkuhlerMatthews",
+    "Periodic",
+    "Reflecting",
     "Schedule",
     "Scheme",
     "Simulation",

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from . import _core, backends, checks
 from .backends.problem import Problem, Stages, State
+from .boundaries import Boundary, Walls
 from .errors import warn
 from .memory import check_memory
 from .noise import PRECISIONS, draw
@@ -65,6 +66,7 @@ def begin(
     streams: Sequence[int] | np.ndarray | None = None,
     first_step: int = 0,
     on_divergence: str = "raise",
+    boundary: Boundary | Sequence[Boundary] | None = None,
 ) -> Beginning:
     """Check everything; see :class:`langevin_fast.Simulation` for the arguments.
 
@@ -107,6 +109,11 @@ def begin(
     positions = _per_component(
         "initial", potential.default_start if positions is None else positions, n, potential.dim, dtype
     )
+    walls = None if boundary is None else Walls(boundary, potential.dim, dtype)
+    if walls is not None:
+        if name == "cuda":
+            raise ValueError('boundary is not there on backend="cuda"; use another backend')
+        walls.check(positions)
     mass_array = _mass_array(masses, n, potential.dim)
     stream_array = np.arange(n, dtype=np.uint64) if stream_array is None else stream_array
     mass_array.flags.writeable = stream_array.flags.writeable = False
@@ -119,6 +126,7 @@ def begin(
         dtype=dtype,
         seed=seed,
         streams=stream_array,
+        walls=walls,
     )
     check_last_step(problem, "first_step", first_step, first_step)
     for p, s in [given] if driven else zip(potentials, schemes, strict=True):

@@ -9,6 +9,7 @@ import numpy as np
 
 from .arguments import Beginning, part_of
 from .backends.problem import Observed, Stages, State
+from .boundaries import Walls
 
 __all__ = ["History", "Segment"]
 
@@ -60,6 +61,11 @@ class History(tuple[Segment, ...]):
     def of(cls, beginning: Beginning) -> History:
         """Nothing has changed yet."""
         return cls((Segment(0, 0.0, beginning, ()),))
+
+    @property
+    def walls(self) -> Walls | None:
+        """The boundary."""
+        return self[0].beginning.problem.walls
 
     @property
     def first(self) -> State:

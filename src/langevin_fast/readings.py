@@ -66,12 +66,22 @@ class Readings:
     @property
     def positions(self) -> np.ndarray:
         """Positions, (n_particles, dim), in length units; a read-only snapshot."""
-        return self.state.positions
+        return self._shown.positions
+
+    @property
+    def unwrapped_positions(self) -> np.ndarray:
+        """Positions, (n_particles, dim), whose periodic components count the crossings of the boundary."""
+        walls, x = self._stepper.beginning.problem.walls, self.state.positions
+        return x if walls is None else walls.unwrapped(x)
 
     @property
     def velocities(self) -> np.ndarray | None:
         """On-step velocities, (n_particles, dim), in length/time; None for overdamped schemes."""
-        return self.state.velocities
+        return self._shown.velocities
+
+    @property
+    def _shown(self) -> State:
+        return self.state.shown(self._stepper.beginning.problem.walls)
 
     @property
     def step(self) -> int:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from . import checks
 from .arguments import MOST_STEPS
+from .boundaries import Boundary
 from .errors import Interrupted, carrying, warn
 from .keywords import hinting
 from .observers import Frames, Observer, Watching
@@ -41,6 +42,7 @@ def sample(
     progress: bool | None = None,
     streams: Sequence[int] | np.ndarray | None = None,
     on_divergence: str = "raise",
+    boundary: Boundary | Sequence[Boundary] | None = None,
     observers: Sequence[Observer | Frames] = (),
 ) -> Trajectory:
     """Run `burn_in` steps, then `n_steps`, and store every `stride`-th of these.
@@ -50,7 +52,9 @@ def sample(
 
     Parameters
     ----------
-    potential, scheme, n_particles, initial, velocities, mass, seed, backend, precision, threads, streams, on_divergence
+    potential, scheme, n_particles, initial, velocities, mass, seed, backend, precision, threads, streams
+        As for :class:`Simulation`.
+    on_divergence, boundary
         As for :class:`Simulation`.
     n_steps : int
         Steps after the burn-in, >= 0.
@@ -95,6 +99,7 @@ def sample(
             threads=threads,
             streams=streams,
             on_divergence=on_divergence,
+            boundary=boundary,
         )
     except KeyboardInterrupt:
         raise Interrupted(None) from None

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from . import arguments, checks
 from .backends.problem import State
+from .boundaries import Boundary
 from .errors import carrying
 from .keywords import hinting
 from .observers import Frames, Observer, Watching
@@ -59,6 +60,8 @@ class Simulation(Readings):
         Steps already made. With the positions (and velocities) of an earlier run this continues it.
     on_divergence : {"raise", "freeze"}
         When a particle is no longer finite: a :class:`DivergenceError`, or it stays where it last was (``.diverged``).
+    boundary : lf.Periodic, lf.Reflecting or several, optional
+        A box or walls; several, where different components have different ones.
     observers : sequence of observers
         From :mod:`langevin_fast.observers`; they look from the first step on, at every run. :meth:`run` takes `Frames`,
         and observers that are to look at one run alone.
@@ -92,6 +95,7 @@ class Simulation(Readings):
         streams: Sequence[int] | np.ndarray | None = None,
         first_step: int = 0,
         on_divergence: str = "raise",
+        boundary: Boundary | Sequence[Boundary] | None = None,
         observers: Sequence[Observer] = (),
     ) -> None:
         watching = Watching("observers", observers)
@@ -112,6 +116,7 @@ class Simulation(Readings):
                 streams=streams,
                 first_step=first_step,
                 on_divergence=on_divergence,
+                boundary=boundary,
             )
         )
         watching.check(self._stepper.run, self.state, 0)

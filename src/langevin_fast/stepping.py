@@ -23,6 +23,8 @@ from .schemes import Scheme
 # Steps are made in chunks of about this long, so that Ctrl-C and the progress bar are served in time.
 _CHUNK_SECONDS = 0.1
 _LONGEST_CHUNK = 2**22  # steps; the kernels count acceptances of a chunk in single precision
+# Bytes, as a rule: to new memory, which the system has to provide.
+_COPIED_PER_SECOND = 1e9
 # Where particles leave, chunks are at least so long: making up the groups anew takes as long as a few steps.
 _SHORTEST_UNTIL_ARRIVALS = 16
 # A particle that diverged is shown on its last steps, where the states of all particles fit into this many bytes.
@@ -69,7 +71,7 @@ class Stepper:
     def turn(self, beginning: Beginning) -> None:
         """Go on with other numbers; where the potential is another one, that is work."""
         if accounts(self.state.observed):
-            x, step = self.state.positions, self.state.step
+            x, step = self.state.shown(self.history.walls).positions, self.state.step
             energies = [b.problem.potential_after(step).energy(x) for b in (self.beginning, beginning)]
             self._add_work((energies[1] - energies[0]).astype(np.float64))
         self.history = self.history.turned(self.state.step, beginning, movers_of(self.state))
@@ -172,7 +174,8 @@ class Stepper:
             self.state = state
             if error is not None:
                 raise error
-            self.seconds_per_step = (time.perf_counter() - started) / chunk
+            elapsed = time.perf_counter() - started
+            self.seconds_per_step = max(elapsed - self.seconds_per_chunk, 0.1 * elapsed) / chunk
             self._adapt_to_arrivals()
             bar.update(chunk)
 
@@ -198,9 +201,16 @@ class Stepper:
         if self.seconds_per_step is None:
             return 1  # nothing is known yet, and one step may take long
         n_steps = min(n_steps, self.longest_chunk, self.until_arrivals)
-        if n_steps * self.seconds_per_step <= _CHUNK_SECONDS:
+        # what is copied for each chunk is a small part of it
+        seconds = _CHUNK_SECONDS + 5.0 * self.seconds_per_chunk
+        if n_steps * self.seconds_per_step <= seconds:
             return n_steps
-        return max(int(_CHUNK_SECONDS / self.seconds_per_step), 1)
+        return max(int(seconds / self.seconds_per_step), 1)
+
+    @property
+    def seconds_per_chunk(self) -> float:
+        """About how long it takes to copy the accumulators of observers."""
+        return sum(a.nbytes for observed in self.state.observed for a in observed.arrays) / _COPIED_PER_SECOND
 
     def _adapt_to_arrivals(self) -> None:
         """Particles that an observer stops leave their groups at the end of a chunk: chunks in which few arrive."""
@@ -268,7 +278,8 @@ class Stepper:
         try:
             with np.errstate(all="ignore"):
                 u = self.beginning.problem.potential_after(self.state.step)
-                finite = np.isfinite(u.gradient(x)).all()
+                walls = self.history.walls
+                finite = np.isfinite(u.gradient(x if walls is None else walls.fold(x)[0])).all()
         except Exception:  # of a user's function, which cannot be asked then
             return None
         if finite:

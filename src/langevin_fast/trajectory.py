@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,7 @@ class Trajectory:
     Attributes
     ----------
     positions : ndarray of shape (n_frames, n_particles, dim)
-        In length units.
+        In length units; within the boundary.
     velocities : ndarray of shape (n_frames, n_particles, dim) or None
         On-step velocities, in length/time; None for overdamped schemes.
     steps : ndarray of shape (n_frames,)
@@ -61,6 +61,10 @@ class Trajectory:
     mass : ndarray of shape (1 or n_particles, 1 or dim)
     history : History
         How the run was made: all that :meth:`replay` needs.
+    last : State
+        What `final` shows, as the kernels have it.
+    frames : Frames or None
+        What the frames are in.
     observers : tuple
         Those that looked at the run, filled; the same objects.
     """
@@ -79,6 +83,8 @@ class Trajectory:
     scheme: Scheme
     mass: np.ndarray
     history: History
+    last: State = field(repr=False)
+    frames: Frames | None = field(repr=False)
     observers: tuple[Observer | Frames, ...] = ()
 
     @classmethod
@@ -105,7 +111,7 @@ class Trajectory:
             times=np.asarray(run.times_at(steps)) if frames is None else frames.times,
             acceptance_rate=rate,
             diverged=state.diverged,
-            final=state,
+            final=state.shown(beginning.problem.walls),
             seed=beginning.problem.seed,
             streams=beginning.problem.streams,
             backend=beginning.backend,
@@ -113,6 +119,8 @@ class Trajectory:
             scheme=run.scheme,
             mass=beginning.mass,
             history=run.history.until_now(state),
+            last=state,
+            frames=frames,
             observers=tuple(observers),
         )
 
@@ -146,17 +154,22 @@ class Trajectory:
         MemoryError
             If the frames would not fit into memory.
         """
-        return replay(self.history, self.final, self._state_until, particles, steps, progress)
+        return replay(self.history, self.last, self._state_until, particles, steps, progress)
 
     def _state_until(self, step: int) -> State:
         """The latest state that is stored, up to a step; acceptances are not known."""
-        if self.final.step <= step:
-            return self.final
+        if self.last.step <= step:
+            return self.last
         i = int(np.searchsorted(self.steps, step, "right")) - 1
         if i < 0:
             return self.history.first
-        velocities = None if self.velocities is None else self.velocities[i]
-        return State(int(self.steps[i]), self.positions[i], velocities, self.final.accepted, self.diverged)
+        assert self.frames is not None
+        return self.frames.state(i, self.last)
+
+    @property
+    def unwrapped_positions(self) -> np.ndarray:
+        """Positions, (n_frames, n_particles, dim), whose periodic components count the crossings of the boundary."""
+        return self.positions if self.frames is None else self.frames.unwrapped_positions
 
     def warn_of_acceptance(self, n_steps: int) -> None:
         """Warn where no proposal of `n_steps` steps was accepted, or every one."""
@@ -277,7 +290,7 @@ def replay(
     part, number = history.part(chosen), history.number_at(state.step)
     start = part_of_state(state, chosen)
     stepper = Stepper(History(part[: number + 1]), start)
-    frames = Frames.between(start, first, end)
+    frames = Frames.between(start, first, end, history.walls)
 
     def made() -> Trajectory:
         frames.end(stepper.state.step, stepper.times_at)

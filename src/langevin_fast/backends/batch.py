@@ -135,11 +135,11 @@ class BatchRunner:
             step = self.done.step + 1
             row = 0 if rows is None else rows[step - 1 - (self.end - len(rows))]
             if self.ledger is not None:
-                self.ledger.begin(self.potential.batch_energy, x, v)
+                self.ledger.begin(self._energy_at, x, v)
             if rows is not None:
                 self._use_row(row)
             if self.ledger is not None:
-                self.ledger.change(self.potential.batch_energy, x)
+                self.ledger.change(self._energy_at, x)
             new_x, new_v, accepted = self._step(self.done)
             diverged = self._keep_finite(step, new_x, new_v)
             for recording in recordings:
@@ -149,7 +149,7 @@ class BatchRunner:
                     if recording.velocities is not None:
                         recording.velocities[looks - 1] = new_v
             if self.ledger is not None:
-                self.ledger.end(self.potential.batch_energy, new_x)
+                self.ledger.end(self._energy_at, new_x)
                 self.watch.account(self.ledger.sums, diverged)
             if step == self.watch.next:
                 self._look(step, new_x, new_v, diverged)
@@ -162,11 +162,11 @@ class BatchRunner:
 
     def _look(self, step: int, x: np.ndarray, v: np.ndarray | None, diverged: np.ndarray) -> None:
         def energy() -> np.ndarray:
-            return self.potential.batch_energy(x) if self.energy is None else self.energy
+            return self._energy_at(x) if self.energy is None else self.energy
 
         def gradient() -> np.ndarray:
             if self.gradient is None:
-                self.gradient = self.potential.batch_gradient(x)
+                self.gradient = self._gradient_at(x)
             return self.gradient
 
         self.watch.look(step, x, v, diverged, energy, gradient)
@@ -224,11 +224,26 @@ class BatchRunner:
         """Gradient and energy at x, as far as they are read and not known."""
         if p.reads_energy:
             if self.gradient is None or self.energy is None:
-                self.energy, self.gradient = self.potential.batch_energy_gradient(x)
+                y, sign = self._folded(x)
+                self.energy, self.gradient = self.potential.batch_energy_gradient(y)
+                if sign is not None:
+                    self.gradient = self.gradient * sign
                 if p.proposes:
                     self._own()  # the test writes to them
         elif p.reads_gradient and self.gradient is None:
-            self.gradient = self.potential.batch_gradient(x)
+            self.gradient = self._gradient_at(x)
+
+    def _folded(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Where U is evaluated, and the sign that its gradient has there."""
+        return (x, None) if self.problem.walls is None else self.problem.walls.fold(x)
+
+    def _energy_at(self, x: np.ndarray) -> np.ndarray:
+        return self.potential.batch_energy(self._folded(x)[0])
+
+    def _gradient_at(self, x: np.ndarray) -> np.ndarray:
+        y, sign = self._folded(x)
+        g = self.potential.batch_gradient(y)
+        return g if sign is None else g * sign
 
     def _own(self) -> None:
         """Copy what is known: the callable may use its own arrays again."""

@@ -60,6 +60,8 @@ class CppRunner:
             seed=self._problem.seed,
             streams=self._problem.streams,
         )
+        if (walls := self._problem.walls) is not None:
+            self._runner.set_boundary(walls.kinds, walls.numbers)
         self._has_energy = energy
         self._table: Table | None = None  # whose numbers it has
         self._reductions: list[Reduction] = []  # that it knows

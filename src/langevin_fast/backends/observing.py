@@ -96,8 +96,13 @@ class Watch:
 
 def read(problem: Problem, sources: Sequence[Source], state: State) -> np.ndarray:
     """What observers read of the first state of a run, (k, n)."""
-    x, v, potential = state.positions, state.velocities, problem.potential_after(state.step)
-    seen = _Seen(problem, x, v, lambda: potential.energy(x), lambda: potential.gradient(x))
+    potential = problem.potential_after(state.step)
+    x = state.shown(problem.walls).positions
+
+    def no_gradient() -> np.ndarray:
+        raise AssertionError("conditions read no gradient")
+
+    seen = _Seen(problem, state.positions, state.velocities, lambda: potential.energy(x), no_gradient)
     return seen.values(sources)
 
 
@@ -116,6 +121,13 @@ class _Seen:
 
     def __init__(self, problem: Problem, x: np.ndarray, v: np.ndarray | None, energy: _Array, gradient: _Array) -> None:
         self.problem = problem
+        if problem.walls is None:
+            self.unwrapped, self.sign = x.T, None
+        else:
+            self.unwrapped = problem.walls.unwrapped(x).T
+            x, sign = problem.walls.fold(x)
+            v = None if v is None else v * sign
+            self.sign = sign.T
         self.x, self.v = x.T, None if v is None else v.T
         self._energy, self._gradient = energy, gradient
         self._known: dict[str, np.ndarray] = {}
@@ -134,12 +146,15 @@ class _Seen:
     @property
     def gradient(self) -> np.ndarray:
         if "gradient" not in self._known:
-            self._known["gradient"] = self._gradient().T
+            g = self._gradient().T
+            self._known["gradient"] = g if self.sign is None else g * self.sign
         return self._known["gradient"]
 
     def value(self, source: Source) -> Any:
         if source.quantity == "position":
             return self.x[source.component]
+        if source.quantity == "unwrapped":
+            return self.unwrapped[source.component]
         if source.quantity == "energy":
             return self.energy
         if source.function is not None:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
+from ..boundaries import Walls
 from ..potentials.base import Potential
 from ..schemes import Program
 
@@ -92,6 +93,8 @@ class Problem:
     dtype : type
     seed : int
     streams : (n,) array of uint64
+    walls : Walls or None
+        The boundary. States know nothing of it: they are those of U continued beyond the walls.
     """
 
     potentials: tuple[Potential, ...]
@@ -101,6 +104,7 @@ class Problem:
     dtype: Any
     seed: int
     streams: np.ndarray
+    walls: Walls | None = None
 
     def __post_init__(self) -> None:
         self.streams.flags.writeable = self.parameters.flags.writeable = False
@@ -302,7 +306,7 @@ class State:
     step : int
         Number of steps made.
     positions : ndarray of shape (n_particles, dim)
-        In length units.
+        In length units. The kernels' own are not folded where there is a boundary; those that users see are.
     velocities : ndarray of shape (n_particles, dim) or None
         On-step, in length/time; None for overdamped schemes.
     accepted : ndarray of shape (n_particles,)
@@ -319,6 +323,10 @@ class State:
     accepted: np.ndarray
     diverged: np.ndarray
     observed: tuple[Observed, ...]
+
+    def shown(self, walls: Walls | None) -> State:
+        """The state as it is shown, within a boundary."""
+        return self if walls is None else replace_positions(self, *walls.shown(self.positions, self.velocities))
 
     @property
     def stopped(self) -> np.ndarray | None:
@@ -360,6 +368,11 @@ class State:
     def __repr__(self) -> str:
         n, dim = self.positions.shape
         return f"<State after step {self.step}: {n} particles in {dim} dimensions>"
+
+
+def replace_positions(state: State, x: np.ndarray, v: np.ndarray | None) -> State:
+    """The state with other positions and velocities."""
+    return State(state.step, x, v, state.accepted, state.diverged, state.observed)
 
 
 class Recording(NamedTuple):

@@ -195,6 +195,8 @@ class Observer(ABC):
             raise ValueError(f"{self!r} and {other!r} look at different things: they cannot be added")
         per_particle = Contents._fields[2:]
         if not np.isin(b.streams, a.streams).any():
+            if np.ndim(a.run.scheme.step_size) or np.ndim(np.asarray(a.run.scheme.kT)):
+                raise ValueError(f"{self!r}: step_size and kT must be numbers where other particles are added")
             observed = self._of_more_particles(a.observed, b.observed)
             side_by_side = (np.concatenate([getattr(a, name), getattr(b, name)]) for name in per_particle)
             contents = Contents(a.run, observed, *side_by_side)
@@ -245,9 +247,9 @@ def _what_is_read(contents: Contents) -> Any:
         return source.quantity, source.component, weight, getattr(source.function, "key", None)
 
     run = contents.run
-    step_size = run.scheme.step_size
-    of_all = step_size if np.ndim(step_size) == 0 else None
-    return run.scheme.letters, run.problem.dim, of_all, [of(source) for source in contents.observed.reduction.sources]
+    numbers = [repr(np.asarray(number)) for number in (run.scheme.step_size, run.scheme.kT)]
+    potential = repr(run.problem.potential)
+    return run.scheme.letters, potential, numbers, [of(source) for source in contents.observed.reduction.sources]
 
 
 def first_components(array: np.ndarray) -> Any:

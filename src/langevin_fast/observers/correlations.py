@@ -167,8 +167,8 @@ class Diffusion(NamedTuple):
 class MeanSquaredDisplacement(_Correlating):
     """The mean squared displacement, summed over components, at lags from one look to the longest.
 
-    Lags are dense where they are short and coarser the longer they are; every pair is one of true positions. Errors
-    come from what differs between particles.
+    Lags are dense where they are short and coarser the longer they are; every pair is one of true positions, unwrapped
+    where a boundary is periodic. Errors come from what differs between particles.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ class MeanSquaredDisplacement(_Correlating):
 
     def reduction(self, run: Run, step: int) -> Reduction:
         """See :class:`Observer`."""
-        return self._reduction_of(run, step, tuple(Source("position", c) for c in range(run.problem.dim)))
+        return self._reduction_of(run, step, tuple(Source("unwrapped", c) for c in range(run.problem.dim)))
 
     def _per_particle(self) -> tuple[np.ndarray, np.ndarray]:
         """(lags, n) means, and the pairs they are made of."""

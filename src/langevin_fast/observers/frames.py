@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import checks
 from ..backends.problem import Recording, State
+from ..boundaries import Walls
 from ..memory import check_memory
 
 __all__ = ["Frames"]
@@ -47,6 +48,7 @@ class Frames:
         self._recording: Recording | None = None
         self._n = 0
         self._times = np.empty(0)
+        self._walls: Walls | None = None
 
     def __repr__(self) -> str:
         return f"<Frames: {self._n} so far, every={self._every}, start={self._start}>"
@@ -81,13 +83,31 @@ class Frames:
     @property
     def positions(self) -> np.ndarray:
         """Positions, (n_frames, n_particles, dim), in length units."""
-        return self._of_a_run().positions[: self._n]
+        return self._shown()[0]
+
+    @property
+    def unwrapped_positions(self) -> np.ndarray:
+        """Positions, (n_frames, n_particles, dim), whose periodic components count the crossings of the boundary."""
+        x = self._of_a_run().positions[: self._n]
+        return x if self._walls is None else self._walls.unwrapped(x)
 
     @property
     def velocities(self) -> np.ndarray | None:
         """On-step velocities, (n_frames, n_particles, dim), in length/time; None for overdamped schemes."""
-        velocities = self._of_a_run().velocities
-        return None if velocities is None else velocities[: self._n]
+        return self._shown()[1]
+
+    def _shown(self) -> tuple[np.ndarray, np.ndarray | None]:
+        recording = self._of_a_run()
+        x = recording.positions[: self._n]
+        v = None if recording.velocities is None else recording.velocities[: self._n]
+        return (x, v) if self._walls is None else self._walls.shown(x, v)
+
+    def state(self, index: int, like: State) -> State:
+        """A frame as the kernels have it; acceptances are not known."""
+        recording = self._of_a_run()
+        v = None if recording.velocities is None else recording.velocities[index]
+        step = recording.first + index * recording.every
+        return State(step, recording.positions[index], v, like.accepted, like.diverged)
 
     def check_unused(self) -> None:
         """Raise ValueError if there are frames already."""
@@ -101,8 +121,9 @@ class Frames:
     def _n_frames(self, n_steps: int) -> int:
         return max(n_steps - self._start, 0) // self._every
 
-    def begin(self, state: State, n_steps: int) -> Recording:
-        """The arrays for a run of `n_steps` steps from a state."""
+    def begin(self, state: State, n_steps: int, walls: Walls | None) -> Recording:
+        """The arrays for a run of `n_steps` steps from a state, within a boundary."""
+        self._walls = walls
         shape = (self._n_frames(n_steps), *state.positions.shape)
         self._recording = Recording(
             state.step + self._start + self._every,
@@ -113,7 +134,7 @@ class Frames:
         return self._recording
 
     @classmethod
-    def between(cls, state: State, first: int, end: int) -> Frames:
+    def between(cls, state: State, first: int, end: int, walls: Walls | None) -> Frames:
         """Those of the states after steps `first` to ``end - 1`` of a run that goes on from a state, up to `first`.
 
         Raises
@@ -122,6 +143,7 @@ class Frames:
             If they would not fit into memory.
         """
         frames = cls()
+        frames._walls = walls
         n = end - first
         check_memory(n * frames.n_bytes(state, 1), f"the {n} frames of {len(state.positions)} particles")
         shape = (n, *state.positions.shape)

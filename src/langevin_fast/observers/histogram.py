@@ -76,6 +76,14 @@ class FreeEnergy(NamedTuple):
     error: np.ndarray
 
 
+def more_counts(a: Contents, b: Contents) -> np.ndarray:
+    """The counts of consecutive runs: batches of particles go on, those in time follow one another."""
+    counts = a.observed.counts, b.observed.counts
+    if len(a.streams) >= MANY_PARTICLES and len(counts[0]) == len(counts[1]):
+        return counts[0] + counts[1]
+    return np.concatenate(counts)
+
+
 class Histogram(Observer):
     """Counts how often a value falls into each of some bins of one width; of two values, a table.
 
@@ -255,4 +263,4 @@ class Histogram(Observer):
         return self._joined(a, b, np.concatenate([a.counts, b.counts]))
 
     def _of_more_steps(self, a: Contents, b: Contents) -> Observed:
-        return a.observed._replace(counts=np.concatenate([a.observed.counts, b.observed.counts]))
+        return a.observed._replace(counts=more_counts(a, b))

@@ -104,6 +104,8 @@ class Trigger(Observer):
         return self._seen().observed.reduction.sizes.tolist()
 
     def _of_more_steps(self, a: Contents, b: Contents) -> Observed:
+        if (a.ends != b.begins).any():
+            raise ValueError(f"{type(self).__name__}: nobody looked between the two runs, so they cannot be added")
         earlier, later = a.observed.marks, b.observed.marks
         marks = earlier + later  # counts of arrivals
         marks[:2] = np.where(earlier[:2] < 0, later[:2], earlier[:2])
@@ -328,4 +330,7 @@ class Transitions(Observer):
         return self._joined(a, b, np.concatenate([a.counts, b.counts]))
 
     def _of_more_steps(self, a: Contents, b: Contents) -> Observed:
-        return b.observed._replace(counts=np.concatenate([a.observed.counts, b.observed.counts]))
+        # batches are of particles, however few
+        counts = a.observed.counts, b.observed.counts
+        same = len(counts[0]) == len(counts[1])
+        return b.observed._replace(counts=counts[0] + counts[1] if same else np.concatenate(counts))

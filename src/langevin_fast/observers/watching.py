@@ -95,7 +95,7 @@ class Watching:
             raise
         if self.observers:
             state = dataclasses.replace(state, observed=observed)
-        return state, [frames.begin(state, n_steps) for frames in self.frames]
+        return state, [frames.begin(state, n_steps, run.problem.walls) for frames in self.frames]
 
     def see(self, state: State, times_at: Times, first: int) -> None:
         """Tell all of them where the run stands; their accumulators are those from number `first` on."""
