@@ -62,6 +62,7 @@ class Block : public Group<Real, T> {
       if (problem_.accountant < 0 && !this->all_frozen()) make_steps(stop - step);
       step = stop;
       if (checked) this->freeze_diverged(step);
+      if (problem_.accountant >= 0) this->account(step, sums_);
       if (step == looks_.next()) look_after(step);
     }
   }
@@ -195,14 +196,14 @@ class Block : public Group<Real, T> {
   // One step, and what becomes of the energy in it: work where the potential changes at fixed positions, heat where
   // noise is drawn, and what the other operations lose or gain (shadow work). Positions change U, velocities change K.
   void make_accounted_step(int64_t step) {
-    T sums[3] = {T(Real(0)), T(Real(0)), T(Real(0))};
+    for (T& sum : sums_) sum = T(Real(0));
     if constexpr (off_line<T>()) {
       if (!energy_is_accounted_) accounted_energy_ = evaluate(kReadsEnergy);
       if (stretch_->rows) {
         this->use_row(row_of(*stretch_, step));
         if (problem_.parameter_row_stride) {
           const T energy = evaluate(kReadsEnergy);
-          sums[0] = energy - accounted_energy_;
+          sums_[0] = energy - accounted_energy_;
           accounted_energy_ = energy;
         }
       }
@@ -213,15 +214,14 @@ class Block : public Group<Real, T> {
         make_pass(potential, Pass{i, i + 1, 0, properties});
         if (!(properties & kUsesVelocities) || (properties & kMoves)) continue;
         const T after = this->kinetic_energy();
-        sums[properties & kDrawsNormals ? 1 : 2] += after - kinetic;
+        sums_[properties & kDrawsNormals ? 1 : 2] += after - kinetic;
         kinetic = after;
       }
       const T energy = evaluate(kReadsEnergy);
-      sums[problem_.has_velocities() ? 2 : 1] += energy - accounted_energy_;
+      sums_[problem_.has_velocities() ? 2 : 1] += energy - accounted_energy_;
       accounted_energy_ = energy;
       energy_is_accounted_ = true;
     }
-    this->account(step + 1, sums);
   }
 
   void make_pass(const Potential& potential, const Pass& pass) {
@@ -366,6 +366,7 @@ class Block : public Group<Real, T> {
     });
   }
 
+  T sums_[3];           // of the last step
   T accounted_energy_;  // U at the positions and the present row, where energies are accounted for
   bool energy_is_accounted_;
 

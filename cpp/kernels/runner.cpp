@@ -312,7 +312,10 @@ bool Runner<Real>::advance(Stretch<Real>& stretch, bool goes_on, int threads, bo
   known_ = false;  // groups overwrite what is kept, one after the other
   const bool finished = run_all(stretch, threads, interrupted);
   if (!finished) return false;
-  known_ = !stretch.particles;  // what is kept is laid out by groups
+  // What is kept is laid out by groups, and belongs to where a particle was before it was put elsewhere.
+  bool restarts = false;
+  for (const Observation<Real>& o : observations_) restarts = restarts || o.restart_x;
+  known_ = !stretch.particles && !restarts;
   known_row_ = stretch.rows ? stretch.rows[stretch.n_steps - 1] : 0;
   return true;
 }

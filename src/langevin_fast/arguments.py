@@ -164,7 +164,12 @@ def changed(
     given = potential, scheme
     drive = None
     if driven:
-        drive = Drive(potential, scheme, mass, step, float(time))
+        clocks = np.unique(np.asarray(time))
+        if len(clocks) > 1:
+            raise ValueError(
+                f"a schedule needs one time for all particles, whose step sizes differed up to step {step}"
+            )
+        drive = Drive(potential, scheme, mass, step, float(clocks[0]))
         potential, scheme = drive.potential_at(step), drive.scheme_at(step)
     before = problem.potential
     if not potential.is_alike(before) or len(potential.parameters) != len(before.parameters):

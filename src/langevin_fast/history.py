@@ -68,6 +68,11 @@ class History(tuple[Segment, ...]):
         return self[0].beginning.problem.walls
 
     @property
+    def restarts(self) -> bool:
+        """Whether observers have put particles back: then a frame may show one that went on elsewhere."""
+        return any(mover.reduction.restart is not None for segment in self for mover in segment.movers)
+
+    @property
     def first(self) -> State:
         """The state at which everything began."""
         return self[0].beginning.state

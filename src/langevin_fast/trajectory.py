@@ -286,7 +286,7 @@ def replay(
         first = checks.integer("the first of steps", steps.start, first, end - 1)
     bad = last.diverged[chosen]
     # one that diverged has to do so again
-    state = stored(int(min([first, *(bad[bad >= 0] - 1)])))
+    state = history.first if history.restarts else stored(int(min([first, *(bad[bad >= 0] - 1)])))
     part, number = history.part(chosen), history.number_at(state.step)
     start = part_of_state(state, chosen)
     stepper = Stepper(History(part[: number + 1]), start)

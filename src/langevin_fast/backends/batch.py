@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -135,11 +135,11 @@ class BatchRunner:
             step = self.done.step + 1
             row = 0 if rows is None else rows[step - 1 - (self.end - len(rows))]
             if self.ledger is not None:
-                self.ledger.begin(self._energy_at, x, v)
+                self.ledger.begin(self._energy_at(x), v)
             if rows is not None:
                 self._use_row(row)
             if self.ledger is not None:
-                self.ledger.change(self._energy_at, x)
+                self.ledger.change(self._energy_at(x))
             new_x, new_v, accepted = self._step(self.done)
             diverged = self._keep_finite(step, new_x, new_v)
             for recording in recordings:
@@ -149,7 +149,7 @@ class BatchRunner:
                     if recording.velocities is not None:
                         recording.velocities[looks - 1] = new_v
             if self.ledger is not None:
-                self.ledger.end(self._energy_at, new_x)
+                self.ledger.end(self._energy_at(new_x))
                 self.watch.account(self.ledger.sums, diverged)
             if step == self.watch.next:
                 self._look(step, new_x, new_v, diverged)
@@ -305,31 +305,39 @@ class _Ledger:
         self.sources = next(o.reduction.sources for o in observed if o.reduction.name == "work")
         self.problem = problem
 
-    def begin(self, energy: Callable[[np.ndarray], np.ndarray], x: np.ndarray, v: np.ndarray | None) -> None:
+    def begin(self, energy: np.ndarray, v: np.ndarray | None) -> None:
         """Before anything changes."""
-        self.sums = np.zeros((3, len(x)), self.problem.dtype)
-        self.potential_energy = energy(x).copy()
         self.overdamped = v is None
+        self.sums = np.zeros((3, len(energy)), self.problem.dtype)
+        self.potential_energy = energy.copy()
         self.kinetic_energy = 0.0 if v is None else self._kinetic(v)
 
-    def change(self, energy: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> None:
+    def change(self, energy: np.ndarray) -> None:
         """U is another one now."""
-        now = energy(x).copy()
-        self.sums[0] = now - self.potential_energy
-        self.potential_energy = now
+        with _quiet():
+            self.sums[0] = energy - self.potential_energy
+        self.potential_energy = energy.copy()
 
     def kick(self, v: np.ndarray, *, heat: bool) -> None:
         """An operation changed velocities."""
         now = self._kinetic(v)
-        self.sums[1 if heat else 2] += now - self.kinetic_energy
+        with _quiet():
+            self.sums[1 if heat else 2] += now - self.kinetic_energy
         self.kinetic_energy = now
 
-    def end(self, energy: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> None:
+    def end(self, energy: np.ndarray) -> None:
         """The positions are those of the next state."""
-        self.sums[1 if self.overdamped else 2] += energy(x) - self.potential_energy
+        with _quiet():
+            self.sums[1 if self.overdamped else 2] += energy - self.potential_energy
 
     def _kinetic(self, v: np.ndarray) -> Any:
-        return 0.5 * kinetic(self.problem, self.sources[0], v)
+        with _quiet():
+            return 0.5 * kinetic(self.problem, self.sources[0], v)
+
+
+def _quiet() -> np.errstate:
+    """For what is computed of a particle on its way out."""
+    return np.errstate(all="ignore")
 
 
 class _Noise:

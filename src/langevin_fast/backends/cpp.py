@@ -20,7 +20,7 @@ def prepare(problem: Problem, threads: int) -> CppRunner:
     """A runner for a potential that the C++ code has, or whose functions it calls by address."""
     potential = problem.potential
     assert isinstance(potential, CompiledPotential)
-    return CppRunner(problem, threads, potential.kind, lambda energy: (potential.addresses(problem.dtype), None))
+    return CppRunner(problem, threads, potential.kind, lambda *_: (potential.addresses(problem.dtype), None))
 
 
 class CppRunner:
@@ -33,12 +33,12 @@ class CppRunner:
     kind : str
         Name of the potential in C++.
     functions : callable
-        ``functions(energy)`` gives the addresses of its functions, if it is one that is called by address, and what
-        owns the machine code there. `energy`: whether U is wanted.
+        ``functions(energy, alone)`` gives the addresses of its functions, if it is one that is called by address, and
+        what owns the machine code there. `energy`: whether U is wanted; `alone`: whether one particle may be left over.
     """
 
     def __init__(
-        self, problem: Problem, threads: int, kind: str, functions: Callable[[bool], tuple[dict[str, int], Any]]
+        self, problem: Problem, threads: int, kind: str, functions: Callable[[bool, bool], tuple[dict[str, int], Any]]
     ) -> None:
         self._problem = problem
         self._threads = threads
@@ -46,12 +46,12 @@ class CppRunner:
         self._functions = functions
         self._seconds_per_step = 0.0
         self._stopped_at: State | None = None
-        self._make(energy="reads_energy" in problem.program.properties)
+        self._make(energy="reads_energy" in problem.program.properties, alone=False)
 
-    def _make(self, *, energy: bool) -> None:
+    def _make(self, *, energy: bool, alone: bool) -> None:
         """The C++ object."""
         runner = _core.DoubleRunner if self._problem.dtype is np.float64 else _core.SingleRunner
-        addresses, self._keep = self._functions(energy)
+        addresses, self._keep = self._functions(energy, alone)
         self._runner = runner(
             kind=self._kind,
             functions=addresses,
@@ -62,15 +62,17 @@ class CppRunner:
         )
         if (walls := self._problem.walls) is not None:
             self._runner.set_boundary(walls.kinds, walls.numbers)
-        self._has_energy = energy
+        self._made_for = energy, alone
         self._table: Table | None = None  # whose numbers it has
         self._reductions: list[Reduction] = []  # that it knows
 
     def _observe(self, reductions: list[Reduction]) -> None:
         if reductions == self._reductions:  # the same objects
             return
-        if not self._has_energy and any(r.reads_energy for r in reductions):
-            self._make(energy=True)
+        energy, alone = self._made_for
+        wanted = energy or any(r.reads_energy for r in reductions), alone or any(r.stops for r in reductions)
+        if wanted != self._made_for:
+            self._make(energy=wanted[0], alone=wanted[1])
         self._runner.set_observations([_described(reduction, self._problem.dtype) for reduction in reductions])
         self._reductions = reductions
 

@@ -19,9 +19,8 @@ def prepare(problem: Problem, threads: int) -> CppRunner:
     assert isinstance(potential, CompiledPotential)
     single = len(problem.streams) % groups.vector_lanes(problem.dtype) == 1
 
-    def functions(energy: bool) -> tuple[dict[str, int], object]:
-        return groups.addresses(
-            potential.functions, problem.dim, problem.parameters.shape[1], problem.dtype, energy=energy, single=single
-        )
+    def functions(energy: bool, alone: bool) -> tuple[dict[str, int], object]:
+        n, dtype = problem.parameters.shape[1], problem.dtype
+        return groups.addresses(potential.functions, problem.dim, n, dtype, energy=energy, single=single or alone)
 
     return CppRunner(problem, threads, "GroupFunctions", functions)

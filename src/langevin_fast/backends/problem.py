@@ -67,7 +67,8 @@ class Stages:
 
     def rows(self, first_step: int, n: int) -> np.ndarray:
         """The rows of steps `first_step` to ``first_step + n - 1``, int32."""
-        return np.minimum(np.arange(first_step, first_step + n) // self.n_steps, self.n_rows - 1).astype(np.int32)
+        stages = np.arange(first_step, first_step + n) // self.n_steps  # before the first step, the first
+        return np.clip(stages, 0, self.n_rows - 1).astype(np.int32)
 
     def steps_of(self, steps: np.ndarray) -> np.ndarray:
         """How many of the first `steps` steps use each row, (..., rows)."""

@@ -48,17 +48,19 @@ class Passages(Reduction):
 
     def empty(self, n: int) -> Observed:
         """See :class:`Reduction`."""
-        rows = 3 if self.sizes[0] == _RESTART else 1
-        marks = np.full((rows, n), -1, np.int64)
-        marks[2:] = 0
+        marks = np.full((4 if self.sizes[0] == _RESTART else 2, n), -1, np.int64)
+        marks[2:-1] = 0  # how often they have arrived
         return Observed(self, np.zeros((0, n)), marks, np.zeros(0, np.int64))
 
     def take(self, look: Look, observed: Observed) -> None:
         """See :class:`Reduction`."""
         steps = observed.marks[0]
-        arrived = np.zeros(len(steps), bool)
-        arrived[look.moving] = look.values[0, look.moving] > 0.0
-        steps[arrived & (steps < 0)] = look.step
+        there = np.zeros((len(look.values), len(steps)), bool)
+        there[:, look.moving] = look.values[:, look.moving] > 0.0
+        arrived = there.any(axis=0)
+        first = arrived & (steps < 0)
+        steps[first] = look.step
+        observed.marks[-1, first] = there.argmax(axis=0)[first]
         if self.sizes[0] == _RESTART:
             observed.marks[1, arrived] = look.step
             observed.marks[2, arrived] += 1
@@ -80,13 +82,13 @@ class Trigger(Observer):
         super().__init__(every, start)
         self._predicate = predicate
         self._argument = "predicate"
+        self._mode = _NOTHING
 
     def reduction(self, run: Run, step: int) -> Reduction:
         """See :class:`Observer`."""
         which = sources(self._argument, self._predicate, run.problem, condition=True)
-        if len(which) != 1:
-            raise ValueError(f"{self._argument} must be one condition; got {checks.shorten(self._predicate)}")
-        return Passages(self.first_look(step), self.every, which, np.array([_NOTHING]), np.zeros(0))
+        sizes = np.array([self._mode, len(which)])
+        return Passages(self.first_look(step), self.every, which, sizes, np.zeros(0))
 
     @property
     def steps(self) -> np.ndarray:
@@ -107,8 +109,9 @@ class Trigger(Observer):
         if (a.ends != b.begins).any():
             raise ValueError(f"{type(self).__name__}: nobody looked between the two runs, so they cannot be added")
         earlier, later = a.observed.marks, b.observed.marks
-        marks = earlier + later  # counts of arrivals
-        marks[:2] = np.where(earlier[:2] < 0, later[:2], earlier[:2])
+        marks = np.where(earlier < 0, later, earlier)
+        marks[1:-1] = np.where(later[1:-1] < 0, earlier[1:-1], later[1:-1])  # the last arrival
+        marks[2:-1] = earlier[2:-1] + later[2:-1]
         return a.observed._replace(marks=marks)
 
 
@@ -120,8 +123,9 @@ class FirstPassage(Trigger):
 
     Parameters
     ----------
-    region : str, callable or lf.regions.Region
-        A condition on the position such as ``"x > 0"``, a Python function that returns one, or a region.
+    region : str, callable or lf.regions.Region, or a sequence of these
+        A condition on the position such as ``"x > 0"``, a Python function that returns one, or a region. Of several,
+        `reached` says in which one a particle has arrived.
     every, start : int
         As for every observer.
     on_arrival : {"continue", "stop", "restart"}
@@ -145,10 +149,6 @@ class FirstPassage(Trigger):
         modes = ("continue", "stop", "restart")
         self._mode = modes.index(checks.one_of("on_arrival", on_arrival, modes))
 
-    def reduction(self, run: Run, step: int) -> Reduction:
-        """See :class:`Observer`."""
-        return replace(super().reduction(run, step), sizes=np.array([self._mode]))
-
     def at_beginning(self, run: Run, reduction: Reduction, state: State) -> Observed:
         """See :class:`Observer`."""
         assert isinstance(reduction, Passages)
@@ -166,7 +166,31 @@ class FirstPassage(Trigger):
     def arrivals(self) -> np.ndarray:
         """How often each particle has arrived, (n_particles,): more than once with ``on_arrival="restart"`` alone."""
         marks = self._seen().observed.marks
-        return marks[2] if len(marks) > 1 else (marks[0] >= 0).astype(np.int64)
+        return marks[2] if len(marks) > 2 else (marks[0] >= 0).astype(np.int64)
+
+    @property
+    def reached(self) -> np.ndarray:
+        """In which region each particle has first arrived, by number, (n_particles,); -1: in none yet."""
+        return self._seen().observed.marks[-1]
+
+    @property
+    def committor(self) -> np.ndarray:
+        """Of the particles that have arrived, the fraction that did so in each region, (n_regions,).
+
+        With regions A and B, the second number is the committor of where the particles began: the probability to be in
+        B before A.
+        """
+        reached = self.reached[self.arrived]
+        n = int(self._seen().observed.reduction.sizes[1])
+        with np.errstate(invalid="ignore"):
+            return np.bincount(reached, minlength=n) / np.float64(len(reached))
+
+    @property
+    def committor_error(self) -> np.ndarray:
+        """The standard error of the committor, (n_regions,)."""
+        p = self.committor
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.sqrt(p * (1 - p) / np.float64(self.arrived.sum()))
 
     @property
     def arrived(self) -> np.ndarray:
