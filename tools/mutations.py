@@ -50,6 +50,10 @@ CUT_FRAMES = "tests/test_runner.py::test_frames_do_not_depend_on_chunks"
 CUT_STAGES = "tests/test_runner.py::test_a_run_that_is_cut_where_a_stage_begins"
 INTERRUPT = "tests/test_runner.py::test_an_interrupt_just_after_the_kernels[cpp]"
 OBSERVERS = "tests/test_runner.py::test_several_observers_at_once[BAOAB-cpp]"
+LOOKS = "tests/test_observers.py -k 'same_bits_as_the_twin'"
+COUNTS = "tests/test_observers.py -k counts_of_frozen"
+ARRIVALS = "tests/test_work_and_arrivals.py"
+WALLS = "tests/test_boundaries.py"
 BATCH = "tests/test_batch.py::test_same_bits_on_every_level"
 LINE = f"{BATCH} -k '1]'"
 CELLS = f"{BATCH} -k '37]'"
@@ -99,8 +103,8 @@ MUTATIONS = [
     ),
     # ---- a group of particles
     Mutation(
-        "acceptances of a chunk forgotten", "kernels/group.hpp", "stretch_->accepted[first_ + lane] += ",
-        "stretch_->accepted[first_ + lane] = ", MALA,
+        "acceptances of a chunk forgotten", "kernels/group.hpp", "stretch_->accepted[particle(lane)] += ",
+        "stretch_->accepted[particle(lane)] = ", MALA,
     ),
     Mutation(
         "gradient kept across rows", "kernels/group.hpp",
@@ -125,11 +129,11 @@ MUTATIONS = [
     ),
     Mutation(
         "last finite state not kept", "kernels/group.hpp",
-        "        set_lane(last_x_[c], lane, get_lane(x_[c], lane));\n", "", FROZEN("ULA"),
+        "      set_lane(last_x_[c], lane, get_lane(x_[c], lane));\n", "", FROZEN("ULA"),
     ),
     Mutation(
         "last finite velocity not kept", "kernels/group.hpp",
-        "        if (problem_.has_velocities()) set_lane(last_v_[c], lane, get_lane(v_[c], lane));\n", "",
+        "      if (problem_.has_velocities()) set_lane(last_v_[c], lane, get_lane(v_[c], lane));\n", "",
         FROZEN("BAOAB"),
     ),
     Mutation(
@@ -170,7 +174,8 @@ MUTATIONS = [
         "this->freeze_diverged(step - 1)", FIRST,
     ),
     Mutation(
-        "row not turned", "kernels/block.hpp", "        this->use_row(row_of(*stretch_, step));\n", "", STAGES("ULA"),
+        "row not turned", "kernels/block.hpp",
+        "        this->use_row(row_of(*stretch_, step));\n        stop", "        stop", STAGES("ULA"),
     ),
     Mutation(
         "line: energy not restored on rejection", "kernels/block.hpp",
@@ -188,10 +193,13 @@ MUTATIONS = [
         "line: gradient kept after a move", "kernels/block.hpp",
         "        if (properties & kMoves) gradient_is_current = energy_is_current = false;\n", "", LINE,
     ),
-    Mutation("line: energy forgotten", "kernels/block.hpp", "    energy_ = energy;\n", "", LINE),
-    Mutation("line: gradient forgotten", "kernels/block.hpp", "    g_[0] = s.gradient;\n", "", LINE),
+    Mutation("line: energy forgotten", "kernels/block.hpp", "    if (tests) energy_ = energy;\n", "", LINE),
+    Mutation(
+        "line: gradient forgotten", "kernels/block.hpp", "    if (gradient_is_current) g_[0] = s.gradient;\n", "",
+        LINE,
+    ),
     Mutation("line: normals used again", "kernels/block.hpp", "    normals_.drop_until(normal);\n", "", LINE),
-    Mutation("line: look ahead forgotten", "kernels/block.hpp", "    xi_[0] = s.next_xi;\n", "", LINE),
+    Mutation("line: look ahead forgotten", "kernels/block.hpp", "    if (ahead) xi_[0] = s.next_xi;\n", "", LINE),
     Mutation(
         "line: the same normal twice", "kernels/block.hpp", "          if (!ahead) s.xi = s.next_xi;\n",
         "          s.xi = s.next_xi;\n", LINE,
@@ -216,7 +224,7 @@ MUTATIONS = [
     ),
     Mutation(
         "gradient kept after a move", "kernels/block.hpp",
-        "      if (pass.properties & kMoves) this->positions_changed();\n", "", TEXTBOOK("BABAOABAB"),
+        "    if (pass.properties & kMoves) this->positions_changed();\n", "", TEXTBOOK("BABAOABAB"),
     ),
     Mutation(
         "look ahead does not move on", "kernels/block.hpp", "      store_cell(xi_ + c, s.next_xi);\n", "",
@@ -224,11 +232,74 @@ MUTATIONS = [
     ),
     Mutation("components of one normal", "kernels/block.hpp", "apply(cell, c, xi + c)", "apply(cell, c, xi)", WALK),
     # ---- what falls on a step
-    Mutation("recordings off by one", "kernels/looks.hpp", "past / r.every + 1", "past / r.every", CUT_FRAMES),
+    Mutation(
+        "recordings off by one", "kernels/looks.hpp", "past / due_[i].every + 1", "past / due_[i].every", CUT_FRAMES,
+    ),
     Mutation(
         "second recording lost", "kernels/looks.hpp",
-        "i < stretch_->n_recordings; ++i) {\n      if (step_of(i) == step)",
-        "i < 1; ++i) {\n      if (step_of(i) == step)", OBSERVERS,
+        "i < n_; ++i) {\n      if (due_[i].step == step)", "i < 1; ++i) {\n      if (due_[i].step == step)", OBSERVERS,
+    ),
+    # ---- observers, and what they do
+    Mutation(
+        "products of one value", "observers/sums.hpp", "return relative(e, lane, particle) * b;", "return b * b;",
+        LOOKS,
+    ),
+    Mutation(
+        "values not relative to the first", "observers/sums.hpp", "if (at.index == 0) {", "if (at.index == 1) {",
+        LOOKS,
+    ),
+    Mutation(
+        "batches begin one late", "observers/sums.hpp", "(1 + at.index / at.sizes[3])",
+        "(1 + (at.index + 1) / at.sizes[3])", LOOKS,
+    ),
+    Mutation(
+        "bin of the upper end", "observers/histogram.hpp", "(place >= 0.0) & (place < n)",
+        "(place > 0.5) & (place < n)", LOOKS,
+    ),
+    Mutation(
+        "ring one late", "observers/lags.hpp", "slot - lag + (lag > slot ? p : 0)",
+        "slot - lag + (lag > slot ? p - 1 : 0)", LOOKS,
+    ),
+    Mutation("levels every look", "observers/lags.hpp", "look = at.index >> level", "look = at.index", LOOKS),
+    Mutation("looks counted twice", "kernels/block.hpp", "        this->forget_looks(true);\n", "", COUNTS),
+    Mutation("counts not restored", "kernels/group.hpp", "weight_ = take_back ? -1 : 1;", "weight_ = 1;", COUNTS),
+    Mutation(
+        "half step from the wrong side", "kernels/observing.hpp",
+        "seen.v[c] + CoefficientsAt", "seen.v[c] - CoefficientsAt",
+        "tests/test_observers_values.py -k 'emperature'",
+    ),
+    Mutation(
+        "arrived particles go on", "kernels/group.hpp",
+        "          frozen_[lane] = any_frozen_ = true;\n          continue;", "          continue;", ARRIVALS,
+    ),
+    Mutation(
+        "restart forgets the gradient", "kernels/group.hpp", "    if (moved) positions_changed();\n", "", ARRIVALS,
+    ),
+    Mutation(
+        "restart keeps the gradient", "kernels/runner.cpp", "!stretch.particles && !restarts", "!stretch.particles",
+        ARRIVALS,
+    ),
+    Mutation(
+        "infinity arrives", "kernels/group.hpp", " || get_lane(not_finite(), lane) != Real(0)) continue;",
+        ") continue;", ARRIVALS,
+    ),
+    Mutation(
+        "work counted as heat", "kernels/block.hpp", "sums_[properties & kDrawsNormals ? 1 : 2]",
+        "sums_[properties & kDrawsNormals ? 2 : 1]", ARRIVALS,
+    ),
+    Mutation(
+        "energies taken for work", "kernels/block.hpp", "sums_[0] = energy - accounted_energy_;", "sums_[0] = energy;",
+        ARRIVALS,
+    ),
+    # ---- walls
+    Mutation("mirror image not turned", "kernels/block.hpp", "g_[c] = signs_[c] * g_[c];", "g_[c] = g_[c];", WALLS),
+    Mutation(
+        "upper wall below", "kernels/boundary.hpp", "wall == Wall::upper ? greater(z",
+        "wall == Wall::lower ? greater(z", WALLS,
+    ),
+    Mutation(
+        "the upper end is in the box", "kernels/boundary.hpp", "select(equal(y, y), lo, y)",
+        "select(equal(y, y), hi, y)", WALLS,
     ),
     # ---- noise
     Mutation(
