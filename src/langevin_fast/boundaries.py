@@ -145,7 +145,14 @@ class Walls:
                     kinds[c] = kind
         self.boundary = boundary
         self.kinds = np.array([kind for kind, _, _ in kinds], np.int64)
-        self.numbers = np.array([_numbers(*kind) for kind in kinds], np.float64).astype(dtype)
+        numbers = np.array([_numbers(*kind) for kind in kinds], np.float64)
+        with np.errstate(over="ignore"):
+            self.numbers = numbers.astype(dtype)
+        ends = self.numbers[:, :2]
+        if not np.array_equal(np.isinf(ends), np.isinf(numbers[:, :2])) or (ends[:, 0] >= ends[:, 1]).any():
+            raise ValueError(f"boundary={boundary!r}: the precision of the run does not hold its ends apart")
+        if not np.isfinite(self.numbers[:, 3:]).all():
+            raise ValueError(f"boundary={boundary!r} is too wide for the precision of the run")
         self.kinds.flags.writeable = self.numbers.flags.writeable = False
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -160,18 +167,23 @@ class Walls:
             if wall == _NONE:
                 continue
             lo, hi, origin, period, inverse = self.numbers[c]
+            given = x[..., c]
             with np.errstate(invalid="ignore", over="ignore"):
-                z = x[..., c] - origin
+                z = given - origin
                 if wall in (_PERIODIC, _BOTH):
                     z = z - period * np.rint(z * inverse)
                 if wall == _PERIODIC:
-                    inside = origin + z
-                    y[..., c] = np.where(inside < lo, lo, np.where(inside >= hi, lo, inside))
+                    folded = origin + z
+                    folded = np.where((folded < lo) | (folded >= hi), lo, folded)
+                    y[..., c] = np.where((given >= lo) & (given < hi), given, folded)
                     continue
-                mirrored = z > 0 if wall == _UPPER else z < 0
-                sign[..., c] = np.where(mirrored, -one, one)
-                inside = origin + z * sign[..., c]
-                y[..., c] = np.where(inside > hi, hi, inside) if wall == _BOTH else inside
+                turned = np.where(z > 0 if wall == _UPPER else z < 0, -one, one)
+                folded = origin + z * turned
+                if wall == _BOTH:
+                    folded = np.where(folded > hi, hi, folded)
+                outside = (given < lo) | (given > hi)
+                sign[..., c] = np.where(outside, turned, one)
+                y[..., c] = np.where(outside, folded, given)
         return y, sign
 
     def shown(self, x: np.ndarray, v: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:

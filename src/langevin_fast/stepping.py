@@ -249,13 +249,16 @@ class Stepper:
                 raise error
         x = self.state.positions[particle].copy()
         where = None if path is None else path.positions[:, particle].copy()
+        advice = self._advice(x, where)
+        if (walls := self.history.walls) is not None:
+            x, where = walls.fold(x)[0], None if where is None else walls.fold(where)[0]
         raise DivergenceError(
             step,
             particle,
             int(self.beginning.problem.streams[particle]),
             x,
             float(np.broadcast_to(self.scheme.step_size, diverged.shape)[particle]),
-            self._advice(x, where),
+            advice,
             where,
         )
 
