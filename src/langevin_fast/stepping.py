@@ -219,9 +219,9 @@ class Stepper:
             return
         moving = int((stopped < 0).sum())
         arrived = 1.0 - moving / max(self.moving, 1)
-        if arrived > 0.2:
+        if arrived > 0.1:
             self.until_arrivals = max(self.until_arrivals // 2, _SHORTEST_UNTIL_ARRIVALS)
-        elif arrived < 0.1:
+        elif arrived < 0.05:
             self.until_arrivals = min(2 * self.until_arrivals, _LONGEST_CHUNK)
         self.moving = moving
 
