@@ -149,19 +149,22 @@ def changed(
     beginning: Beginning,
     potential: Potential,
     scheme: Scheme,
-    step: int,
+    state: State,
     time: float | np.ndarray,
 ) -> Beginning:
-    """The same run with other numbers from a step on, which is at this time.
+    """The same run with other numbers from a state on, which is at this time.
 
     Raises
     ------
     TypeError, ValueError
         If they do not fit.
     """
-    problem, mass = beginning.problem, beginning.mass
+    problem, mass, step = beginning.problem, beginning.mass, state.step
     driven = isinstance(potential, Driven) or scheme.schedule is not None
     given = potential, scheme
+    lowest = np.min(np.asarray(scheme.kT if scheme.schedule is None else scheme.schedule.values))
+    if scheme.metropolised and not lowest > 0:
+        raise ValueError(f"kT={checks.shorten(scheme.kT)} must be positive with {scheme!r}")
     drive = None
     if driven:
         clocks = np.unique(np.asarray(time))
@@ -174,10 +177,10 @@ def changed(
     before = problem.potential
     if not potential.is_alike(before) or len(potential.parameters) != len(before.parameters):
         raise ValueError(f"potential: the new one must be of the same kind and size; got {potential!r} for {before!r}")
-    if scheme.metropolised and not (np.asarray(scheme.kT) > 0).all():
-        raise ValueError(f"kT={checks.shorten(scheme.kT)} must be positive with {scheme!r}")
     if scheme.n_particles not in (None, len(problem.streams)):
         raise ValueError(f"kT and step_size must be numbers, or have one for each of {len(problem.streams)} particles")
+    if scheme.metropolised and potential is not before:
+        _check_start(potential, state.shown(problem.walls).positions, "potential")
     _warn_if_unstable(*given, mass)
     new = dataclasses.replace(
         problem,
@@ -334,13 +337,13 @@ def _stream_array(streams: Sequence[int] | np.ndarray) -> np.ndarray:
     return array
 
 
-def _check_start(potential: Potential, positions: np.ndarray) -> None:
+def _check_start(potential: Potential, positions: np.ndarray, name: str = "initial") -> None:
     with np.errstate(all="ignore"):
         bad = ~(np.isfinite(potential.energy(positions)) & np.isfinite(potential.gradient(positions)).all(axis=1))
     if bad.any():
         particle = int(np.flatnonzero(bad)[0])
         raise ValueError(
-            f"initial: the energy or gradient of particle {particle} is not finite at {positions[particle]}; "
+            f"{name}: the energy or gradient of particle {particle} is not finite at {positions[particle]}; "
             "MALA must start where both are"
         )
 

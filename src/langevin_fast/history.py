@@ -40,7 +40,9 @@ class Segment(NamedTuple):
         if isinstance(b.problem.changes, Stages):
             counts = b.problem.changes.steps_of(np.asarray(steps))
             return sum(np.multiply.outer(counts[..., i], scheme.step_size) for i, scheme in enumerate(b.schemes))
-        return self.time + np.multiply.outer(np.asarray(steps) - self.step, b.schemes[0].step_size)
+        elapsed = np.multiply.outer(np.asarray(steps) - self.step, b.schemes[0].step_size)
+        each = np.ndim(self.time) > 0 and np.ndim(b.schemes[0].step_size) == 0
+        return self.time + (elapsed[..., np.newaxis] if each else elapsed)
 
     def movers_at(self, step: int) -> tuple[Observed, ...]:
         """What these observers had seen after a step of this segment, as far as it matters to the motion."""

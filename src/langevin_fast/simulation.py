@@ -252,9 +252,12 @@ class Simulation(Readings):
             raise ValueError(
                 f"potential: {unknown[0]!r} is no argument of {present!r}; it has {list(present._arguments)}"
             )
-        new = present.with_values(potential) if potential else present
+        try:
+            new = present.with_values(potential) if potential else present
+        except TypeError as error:
+            raise TypeError(f"potential: {present!r} cannot be made with {potential!r}: {error}") from None
         time = self._stepper.times_at(self.step)
-        self._stepper.turn(arguments.changed(self._stepper.beginning, new, scheme, self.step, time))
+        self._stepper.turn(arguments.changed(self._stepper.beginning, new, scheme, self.state, time))
         # the state alone changed, and not what is shown of it
         self._watching.see(self.state, self.times_at, 0)
 

@@ -60,7 +60,7 @@ class CompiledPotential(Potential):
     def is_alike(self, other: Potential) -> bool:
         """See :meth:`Potential.is_alike`."""
         functions = getattr(self, "functions", None), getattr(other, "functions", None)
-        return super().is_alike(other) and functions[0] is functions[1]
+        return super().is_alike(other) and functions[0] == functions[1]
 
     def energies_with(self, parameters: npt.NDArray[Any], points: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """U at (n, dim) points with other parameters; both in one precision."""
