@@ -124,7 +124,7 @@ HOSTILE = [
     ("(((9**64)**64)**64)**64", "not a finite real number"),
     ("__import__('os').system('x')", "unknown function"),
     ("x.__class__", "'x.__class__' is not allowed"),
-    ("x[0]", "is not allowed"),
+    ("x[0]", "is neither a variable nor a parameter"),
     ("[x]", "is not allowed"),
     ("lambda: x", "is not allowed"),
     ("x if x else 1", "is not allowed"),

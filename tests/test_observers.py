@@ -551,7 +551,7 @@ def test_interrupted_runs(n, error, alarm):
         simulation.run(10**12)
     done = simulation.step
     assert caught.value.observers == simulation.observers
-    assert done > 100
+    assert done > 0
     assert_same(simulation.observers, run_in_parts(n, [done]).observers)
     simulation.run(77)
     assert_same(simulation.observers, run_in_parts(n, [done + 77]).observers)
@@ -684,7 +684,7 @@ def test_the_number_of_observers_is_limited():
         (lambda: lf.Simulation(WELL, ULA, observers=many), many),
         (lambda: simulation.run(5, record=more), more),
     ):
-        with pytest.raises(ValueError, match="33 observers look; at most 32 may"):
+        with pytest.raises(ValueError, match="33 observers would look; at most 32 are allowed"):
             run()
         assert not any(o.begun for o in observers)
     simulation.run(5, record=more[:2])

@@ -807,7 +807,7 @@ def assert_same_contents(got, expected):
         rows = len(other.observed.reals)
         np.testing.assert_array_equal(mine.observed.reals[:rows].view(np.int64), other.observed.reals.view(np.int64))
         np.testing.assert_array_equal(mine.observed.marks, other.observed.marks)
-        for name in ("streams", "n_samples", "accepted", "begin", "end"):
+        for name in ("streams", "n_samples", "accepted", "begins", "ends", "last_looks", "n_steps"):
             np.testing.assert_array_equal(getattr(mine, name), getattr(other, name))
         if hasattr(a, "counts"):
             np.testing.assert_array_equal(a.counts, b.counts)
@@ -1084,11 +1084,15 @@ def test_wrong_arguments(make, error, message):
         (obs.Expectation(lambda: 1), TypeError, "f=<function .* must take x, "),
         (obs.Expectation(lambda x: x), TypeError, "f=<function .* must return a number, or a tuple"),
         (obs.Autocorrelation("q"), ValueError, "f='q'"),
-        (obs.Histogram(lambda x: (x[0], x[0], x[0]), range=(0, 1)), ValueError, "f=.* gives 3 numbers"),
+        (
+            obs.Histogram(lambda x: (x[0], x[0], x[0]), range=(0, 1)),
+            ValueError,
+            "f=.* must give one number for each of 1 axes",
+        ),
         (obs.FirstPassage("x"), ValueError, "region='x': 'x' is not a comparison"),
         (obs.FirstPassage("x[3] > 1"), ValueError, r"region='x\[3\] > 1'"),
         (obs.FirstPassage(7), TypeError, "region must be a formula or a function, or one of lf.regions; got 7"),
-        (obs.FirstPassage(["x > 1", "x < 0"]), ValueError, "region must be one condition"),
+        (obs.FirstPassage([]), ValueError, "region is empty"),
         (obs.FirstPassage(regions.Box([0, 0], [1, 1])), ValueError, "is one of 2 dimensions; the potential has 1"),
         (obs.Trigger("v > 1"), ValueError, "predicate='v > 1' reads velocities"),
         (obs.Trigger(regions.Ball([0, 0, 0], 1)), ValueError, "is one of 3 dimensions; the potential has 1"),

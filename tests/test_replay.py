@@ -41,7 +41,7 @@ def test_all_of_it():
     run = lf.sample(WELL, lf.BAOAB(0.05, friction=1.0), n_particles=3, n_steps=20, burn_in=10, stride=None, seed=1)
     again = run.replay()
     assert again.steps.tolist() == list(range(31))
-    np.testing.assert_array_equal(again.positions[0], run.beginning.state.positions)
+    np.testing.assert_array_equal(again.positions[0], run.history.first.positions)
     np.testing.assert_array_equal(again.positions[-1], run.final.positions)
     np.testing.assert_array_equal(again.final.velocities, run.final.velocities)
 

@@ -156,9 +156,9 @@ def test_frames_have_times(step_size):
 @pytest.mark.parametrize(
     ("record", "error", "match"),
     [
-        (lf.observers.Frames(), TypeError, "record must be a sequence of lf.observers.Frames"),
+        (lf.observers.Frames(), TypeError, "record must be a sequence of observers"),
         ([1], TypeError, "record must be a sequence"),
-        ([lf.observers.Frames() for _ in range(8)], ValueError, "record holds 8 observers; at most 7"),
+        ([lf.observers.Frames() for _ in range(8)], ValueError, "record holds 8 Frames; at most 7"),
     ],
 )
 def test_wrong_records(record, error, match):

@@ -68,14 +68,18 @@ class Block : public Group<Real, T> {
   }
 
   void look_after(int64_t step) {
-    T energy = energy_is_current_ ? energy_ : T(Real(0));
+    T now;
+    const T* energy = &energy_;
     if (const unsigned reads = looks_.reads()) {
       // What the next step would compute first, so that it costs nothing; the energy has a sum of its own.
       if ((reads & kReadsGradient) && !gradient_is_current_) {
         evaluate(kReadsGradient);
         gradient_is_current_ = true;
       }
-      if ((reads & kReadsEnergy) && !energy_is_current_) energy = evaluate(kReadsEnergy);
+      if ((reads & kReadsEnergy) && !energy_is_current_) {
+        now = evaluate(kReadsEnergy);
+        energy = &now;
+      }
     }
     if (this->look(step, energy)) energy_is_accounted_ = false;
   }

@@ -105,7 +105,7 @@ class Group {
     store_kept();
     if (problem_.uniforms_per_step) {
       for (int lane = 0; lane < valid_; ++lane) {
-        stretch_->accepted[particle(lane)] += int64_t(get_lane(accepted_, lane));
+        stretch_->accepted[particle(lane)] += int64_t(get_lane(frozen_[lane] ? last_accepted_ : accepted_, lane));
       }
     }
   }
@@ -122,24 +122,22 @@ class Group {
 
   void positions_changed() { gradient_is_current_ = energy_is_current_ = false; }
 
-  // What was summed over the operations of a step, to the observer that asks for it; and the kinetic energies it sums.
-  void account(int64_t step, const T (&sums)[3]) {
-    observing_.account(problem_.accountant, sums, seen(step, nullptr), *stretch_);
-  }
+  // What was summed over the operations of a step, to the observers that ask for it; and the kinetic energies they sum.
+  void account(int64_t step, const T (&sums)[3]) { observing_.account(sums, seen(step, nullptr), *stretch_); }
   T kinetic_energy() {
     return T(Real(0.5)) * observing_.value_of(problem_.observations[problem_.accountant].sources[0], seen(0, nullptr));
   }
 
   // The state to those that look at it after step number `step`; U is there if it is read. Whether that moved a
   // particle.
-  __attribute__((noinline)) bool look(int64_t step, const T& energy) {
+  __attribute__((noinline)) bool look(int64_t step, const T* energy) {
     const auto store = [&](int i, int64_t index) {
       const Recording<Real>& r = stretch_->recordings[i];
       const int64_t offset = index * problem_.n_particles * dim_;
       write(r.positions + offset, x_, last_x_);
       if (r.velocities) write(r.velocities + offset, v_, last_v_);
     };
-    const Seen<T> now = seen(step, &energy);
+    const Seen<T> now = seen(step, energy);
     const auto observe = [&](int i, int64_t index) { observing_.look(i, index, now, *stretch_); };
     looks_.look(step, store, observe);
     return problem_.n_observations && move_arrived(step);
@@ -219,6 +217,7 @@ class Group {
 
   // The state of a lane is the one to show, whatever becomes of it.
   void keep(int lane) {
+    set_lane(last_accepted_, lane, get_lane(accepted_, lane));
     for (int c = 0; c < dim_; ++c) {
       set_lane(last_x_[c], lane, get_lane(x_[c], lane));
       if (problem_.has_velocities()) set_lane(last_v_[c], lane, get_lane(v_[c], lane));
@@ -290,7 +289,7 @@ class Group {
       frozen_[lane] = lane >= valid_ || stretch_->diverged[particle(lane)] >= 0 || stopped(particle(lane));
       any_frozen_ = any_frozen_ || (lane < valid_ && frozen_[lane]);
     }
-    accepted_ = T(Real(0));
+    accepted_ = last_accepted_ = T(Real(0));
     load_noise();
     looks_.begin(problem_, *stretch_);
   }
@@ -358,7 +357,7 @@ class Group {
   const Stretch<Real>* stretch_;
   int dim_;
   T *x_, *v_, *g_, *xi_, *old_x_, *old_g_, *scratch_, *signs_;
-  T energy_, old_energy_, forward_, accepted_;
+  T energy_, old_energy_, forward_, accepted_, last_accepted_;
   bool gradient_is_current_, energy_is_current_;
   Step program_[kMaxInstructions];
   Normals normals_;

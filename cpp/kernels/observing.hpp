@@ -39,8 +39,10 @@ class Observing {
   }
 
   // Sums over a step, which are no look at a state.
-  void account(int i, const T* sums, const Seen<T>& seen, const Stretch<Real>& stretch) const {
-    reduce(i, 0, sums, seen, stretch);
+  void account(const T* sums, const Seen<T>& seen, const Stretch<Real>& stretch) const {
+    for (int i = 0; i < problem_->n_observations; ++i) {
+      if (problem_->observations[i].reduction == Reduction::work) reduce(i, 0, sums, seen, stretch);
+    }
   }
 
   // What a source reads.

@@ -146,7 +146,7 @@ struct Problem {
   unsigned properties;    // of any operation
   const Observation<Real>* observations;
   int n_observations;
-  int accountant;  // the observation that sums work, heat and the rest; -1: none does
+  int accountant;  // an observation that sums work, heat and the rest; -1: none does
   uint64_t seed;
   const uint64_t* streams;  // one per particle
 

@@ -89,7 +89,7 @@ class DivergenceError(ArithmeticError):
         # without what would keep the error from crossing the border of a process pool
         state = self.__dict__.copy()
         try:
-            pickle.dumps([getattr(self.trajectory, name, None) for name in ("potential", "scheme")])
+            pickle.dumps([getattr(self.trajectory, name, None) for name in ("potential", "scheme", "observers")])
         except Exception:
             state["trajectory"] = None
         try:

@@ -207,6 +207,7 @@ class Simulation(Readings):
         stored = functools.partial(_nearest, (history.first, last))
         return replay(history, last, stored, particles, steps, progress)
 
+    @hinting
     def update(
         self,
         *,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -135,12 +135,14 @@ class BatchRunner:
             step = self.done.step + 1
             row = 0 if rows is None else rows[step - 1 - (self.end - len(rows))]
             if self.ledger is not None:
-                self.ledger.begin(self._energy_at(x), v)
+                self.ledger.begin(self._energy_at, x, v)
             if rows is not None:
                 self._use_row(row)
-            if self.ledger is not None:
-                self.ledger.change(self._energy_at(x))
+                if self.ledger is not None:
+                    self.ledger.change(self._energy_at(x))
             new_x, new_v, accepted = self._step(self.done)
+            if len(self.frozen) and accepted is not self.done.accepted:
+                accepted[self.frozen] = self.done.accepted[self.frozen]
             diverged = self._keep_finite(step, new_x, new_v)
             for recording in recordings:
                 looks = recording.until(step)
@@ -173,6 +175,8 @@ class BatchRunner:
         self.frozen = np.flatnonzero((diverged >= 0) | self.watch.stopped)
         if self.watch.move(step, x, v).any():
             self.gradient = self.energy = None
+            if self.ledger is not None:
+                self.ledger.known = False
 
     def _use_row(self, row: int) -> None:
         if self.row == row:
@@ -304,12 +308,14 @@ class _Ledger:
     def __init__(self, problem: Problem, observed: Sequence[Observed]) -> None:
         self.sources = next(o.reduction.sources for o in observed if o.reduction.name == "work")
         self.problem = problem
+        self.known = False  # whether U is that of the present positions
 
-    def begin(self, energy: np.ndarray, v: np.ndarray | None) -> None:
+    def begin(self, energy_at: Callable[[np.ndarray], np.ndarray], x: np.ndarray, v: np.ndarray | None) -> None:
         """Before anything changes."""
         self.overdamped = v is None
-        self.sums = np.zeros((3, len(energy)), self.problem.dtype)
-        self.potential_energy = energy.copy()
+        self.sums = np.zeros((3, len(x)), self.problem.dtype)
+        if not self.known:
+            self.potential_energy = energy_at(x).copy()
         self.kinetic_energy = 0.0 if v is None else self._kinetic(v)
 
     def change(self, energy: np.ndarray) -> None:
@@ -329,6 +335,8 @@ class _Ledger:
         """The positions are those of the next state."""
         with _quiet():
             self.sums[1 if self.overdamped else 2] += energy - self.potential_energy
+        self.potential_energy = energy.copy()
+        self.known = True
 
     def _kinetic(self, v: np.ndarray) -> Any:
         with _quiet():

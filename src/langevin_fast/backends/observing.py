@@ -135,7 +135,8 @@ class _Seen:
     def values(self, sources: Sequence[Source]) -> np.ndarray:
         """(k, n), in double precision."""
         n = self.x.shape[1]
-        return np.array([self.value(source) for source in sources], self.problem.dtype).reshape(-1, n).astype(float)
+        values = [self.value(source) for source in sources]
+        return np.array(values, self.problem.dtype).reshape(-1, n).astype(np.float64)
 
     @property
     def energy(self) -> np.ndarray:
@@ -160,14 +161,16 @@ class _Seen:
         if source.function is not None:
             return self._function(source)
         if source.quantity == "virial":
-            return self._sum(source, lambda c, center: (self.x[c] - center) * self.gradient[c])
+            g = self.gradient
+            return self._sum(source, lambda c, center: (self.x[c] - center) * g[c])
         assert self.v is not None
         v = self.v
         if source.quantity == "velocity":
             return v[source.component]
         if source.quantity == "half_step_kinetic":
-            kick = self.problem.program.coefficients[-1][0][-1].T
-            v = v + kick * self.gradient
+            kick, g = self.problem.program.coefficients[-1][0][-1].T, self.gradient
+            with np.errstate(all="ignore"):
+                v = v + kick * g
         return self._sum(source, lambda c, mass: mass * v[c] * v[c])
 
     def _sum(self, source: Source, term: Callable[[int, np.ndarray], np.ndarray]) -> np.ndarray:
@@ -175,8 +178,9 @@ class _Seen:
         dim = len(self.x)
         weights = np.broadcast_to(source.weight, (len(source.weight), dim)).astype(self.problem.dtype)
         total = np.zeros(self.x.shape[1], self.problem.dtype)
-        for c in range(dim):
-            total += term(c, weights[:, c])
+        with np.errstate(all="ignore"):  # of a particle on its way out
+            for c in range(dim):
+                total += term(c, weights[:, c])
         return total
 
     def _function(self, source: Source) -> np.ndarray:

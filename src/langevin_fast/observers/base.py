@@ -174,7 +174,7 @@ class Observer(ABC):
             ends=np.full_like(last, state.step),
             last_looks=np.where(n_samples > 0, first + (n_samples - 1) * every, contents.begins),
             n_samples=n_samples,
-            n_steps=state.step - contents.begins,
+            n_steps=np.maximum(last - contents.begins, 0),
             accepted=state.accepted - self._accepted_before,
         )
 

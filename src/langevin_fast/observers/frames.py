@@ -116,15 +116,16 @@ class Frames:
 
     def n_bytes(self, state: State, n_steps: int) -> int:
         """How much memory the frames of a run of `n_steps` steps from a state take."""
-        return self._n_frames(n_steps) * state.positions.nbytes * (1 if state.velocities is None else 2)
+        return self.n_frames(n_steps) * state.positions.nbytes * (1 if state.velocities is None else 2)
 
-    def _n_frames(self, n_steps: int) -> int:
+    def n_frames(self, n_steps: int) -> int:
+        """How many frames there are of a run of `n_steps` steps."""
         return max(n_steps - self._start, 0) // self._every
 
     def begin(self, state: State, n_steps: int, walls: Walls | None) -> Recording:
         """The arrays for a run of `n_steps` steps from a state, within a boundary."""
         self._walls = walls
-        shape = (self._n_frames(n_steps), *state.positions.shape)
+        shape = (self.n_frames(n_steps), *state.positions.shape)
         self._recording = Recording(
             state.step + self._start + self._every,
             self._every,

@@ -79,7 +79,8 @@ class Watching:
             n_bytes += 2 * (shared + n * each)
         check_memory(n_bytes, f"what {len(self.observers)} observers keep of {n} particles", "use fewer particles")
         n_bytes = sum(frames.n_bytes(state, n_steps) for frames in self.frames)
-        check_memory(n_bytes, f"the frames of {n} particles")
+        n_frames = sum(frames.n_frames(n_steps) for frames in self.frames)
+        check_memory(n_bytes, f"the {n_frames} frames of {n} particles")
 
     def begin(self, run: Run, state: State, n_steps: int) -> tuple[State, list[Recording]]:
         """The state with their accumulators, and the arrays for frames."""

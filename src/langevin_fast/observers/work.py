@@ -74,6 +74,16 @@ class Work(Observer):
         return Ledger(2**61, 2**60, which, np.zeros(0, np.int64), np.zeros(0))
 
     @property
+    def n_samples(self) -> np.ndarray:
+        """How many steps of each particle were summed, (n_particles,)."""
+        return self._seen().n_steps
+
+    @property
+    def n_looks(self) -> int:
+        """How many steps were summed."""
+        return int(self.n_samples.max(initial=0))
+
+    @property
     def work(self) -> np.ndarray:
         """Of each particle, (n_particles,), in energy units."""
         return self._seen().observed.reals[0]
