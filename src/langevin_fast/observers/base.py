@@ -61,7 +61,38 @@ class Contents(NamedTuple):
     accepted: np.ndarray
 
 
-class Observer(ABC):
+class Looking:
+    """What looks after steps s0 + start + every, s0 + start + 2 every, ...
+
+    Parameters
+    ----------
+    every : int, default 1
+        >= 1.
+    start : int, default 0
+        >= 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not allowed.
+    """
+
+    def __init__(self, every: int = 1, start: int = 0) -> None:
+        self._every = checks.integer("every", every, 1, 2**60)
+        self._start = checks.integer("start", start, 0, 2**60)
+
+    @property
+    def every(self) -> int:
+        """From one look to the next, in steps."""
+        return self._every
+
+    @property
+    def start(self) -> int:
+        """How many steps of the run come before the first interval."""
+        return self._start
+
+
+class Observer(Looking, ABC):
     """Looks at a simulation, inside its compiled loop, and keeps what it makes of it.
 
     It looks after steps s0 + start + every, s0 + start + 2 every, ..., where s0 is the step at which it was given to
@@ -83,23 +114,12 @@ class Observer(ABC):
     """
 
     def __init__(self, every: int = 1, start: int = 0) -> None:
-        self._every = checks.integer("every", every, 1, 2**60)
-        self._start = checks.integer("start", start, 0, 2**60)
+        super().__init__(every, start)
         self._contents: Contents | None = None
 
     def __repr__(self) -> str:
         seen = "no look yet" if self._contents is None else f"{self.n_looks} looks at {len(self.n_samples)} particles"
         return f"<{type(self).__name__}: {seen}, every={self.every}, start={self.start}>"
-
-    @property
-    def every(self) -> int:
-        """From one look to the next, in steps."""
-        return self._every
-
-    @property
-    def start(self) -> int:
-        """How many steps of the run come before the first interval."""
-        return self._start
 
     @property
     def n_looks(self) -> int:

@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .. import checks
 from ..backends.problem import Recording, State
 from ..boundaries import Walls
 from ..memory import check_memory
+from .base import Looking
 
 __all__ = ["Frames"]
 
 
-class Frames:
+class Frames(Looking):
     """Stores every so-manieth state of one run.
 
     Frames are the states after steps s0 + start + every, s0 + start + 2 every, ..., where s0 is the step at which the
@@ -43,8 +43,7 @@ class Frames:
     """
 
     def __init__(self, every: int = 1, start: int = 0) -> None:
-        self._every = checks.integer("every", every, 1, 2**60)
-        self._start = checks.integer("start", start, 0, 2**60)
+        super().__init__(every, start)
         self._recording: Recording | None = None
         self._n = 0
         self._times = np.empty(0)
@@ -52,16 +51,6 @@ class Frames:
 
     def __repr__(self) -> str:
         return f"<Frames: {self._n} so far, every={self._every}, start={self._start}>"
-
-    @property
-    def every(self) -> int:
-        """From one frame to the next, in steps."""
-        return self._every
-
-    @property
-    def start(self) -> int:
-        """How many steps of the run come before the first interval."""
-        return self._start
 
     @property
     def begun(self) -> bool:
