@@ -57,8 +57,8 @@ class BoundRunner {
   }
 
   // The observers of the steps that follow: (reduction, first, every, sources, sizes, numbers, real rows, mark rows,
-  // counts) each, a source being (quantity, component, weight of shape (1 or n, 1 or dim) or None, of positions alone,
-  // whether it reads U, two addresses).
+  // counts, whether it stops particles, where it puts them: two arrays or None) each, a source being (quantity,
+  // component, weight of shape (1 or n, 1 or dim) or None, of positions alone, whether it reads U, two addresses).
   void set_observations(const py::sequence& observations) {
     if (busy_) throw std::runtime_error("this simulation is running already, in another thread");
     if (py::len(observations) > kMaxObservations) throw py::value_error("too many observers");

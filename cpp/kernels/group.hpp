@@ -224,25 +224,29 @@ class Group {
     }
   }
 
-  // What observers make of the particles that have arrived after this step, when all have looked.
+  // What observers make of the particles that have arrived after this step, when all have looked: those that one stops
+  // are not put elsewhere by another. Whether any was.
   bool move_arrived(int64_t step) {
     bool moved = false;
-    for (int i = 0; i < problem_.n_observations; ++i) {
-      const Observation<Real>& o = problem_.observations[i];
-      if (!o.stops && !o.restart_x) continue;
-      const int64_t* const marks = stretch_->accumulators[i].marks + (o.stops ? 0 : problem_.n_particles);
-      for (int lane = 0; lane < valid_; ++lane) {
-        // what is not finite stays so, for the look at the end of the run
-        if (frozen_[lane] || marks[particle(lane)] != step || get_lane(not_finite(), lane) != Real(0)) continue;
-        if (o.stops) {
-          keep(lane);
-          frozen_[lane] = any_frozen_ = true;
-          continue;
-        }
-        moved = true;
-        for (int c = 0; c < dim_; ++c) {
-          set_lane(x_[c], lane, o.restart_x[particle(lane) * dim_ + c]);
-          if (problem_.has_velocities()) set_lane(v_[c], lane, o.restart_v[particle(lane) * dim_ + c]);
+    for (int turn = 0; turn < 2; ++turn) {
+      const bool stops = turn == 0;
+      for (int i = 0; i < problem_.n_observations; ++i) {
+        const Observation<Real>& o = problem_.observations[i];
+        if (stops ? !o.stops : !o.restart_x) continue;
+        const int64_t* const marks = stretch_->accumulators[i].marks + (stops ? 0 : problem_.n_particles);
+        for (int lane = 0; lane < valid_; ++lane) {
+          // what is not finite stays so, for the look at the end of the run
+          if (frozen_[lane] || marks[particle(lane)] != step || get_lane(not_finite(), lane) != Real(0)) continue;
+          if (stops) {
+            keep(lane);
+            frozen_[lane] = any_frozen_ = true;
+            continue;
+          }
+          moved = true;
+          for (int c = 0; c < dim_; ++c) {
+            set_lane(x_[c], lane, o.restart_x[particle(lane) * dim_ + c]);
+            if (problem_.has_velocities()) set_lane(v_[c], lane, o.restart_v[particle(lane) * dim_ + c]);
+          }
         }
       }
     }
@@ -290,6 +294,8 @@ class Group {
       any_frozen_ = any_frozen_ || (lane < valid_ && frozen_[lane]);
     }
     accepted_ = last_accepted_ = T(Real(0));
+    if (!energy_is_current_) energy_ = T(Real(0));  // shown to functions that do not read it
+    for (int c = 0; c < dim_ && !gradient_is_current_; ++c) g_[c] = T(Real(0));
     load_noise();
     looks_.begin(problem_, *stretch_);
   }

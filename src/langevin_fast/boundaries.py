@@ -216,7 +216,8 @@ def _numbers(kind: int, lo: float, hi: float) -> tuple[float, ...]:
 
 
 def _ends(name: str, value: Any) -> tuple[float | None, ...]:
-    values = value if isinstance(value, (list, tuple, np.ndarray)) else [value]
+    values = np.atleast_1d(value).tolist() if isinstance(value, np.ndarray) else value
+    values = values if isinstance(values, (list, tuple)) else [values]
     if not len(values):
         raise ValueError(f"{name} is empty")
     return tuple(None if v is None else checks.finite(name, v) for v in values)

@@ -142,12 +142,13 @@ class carrying:  # noqa: N801  used like a function
         if error is None or isinstance(error, Interrupted):
             return
         trajectory, observers, step = self._computed()
+        carried = hasattr(error, "trajectory")  # by a run within this one
         if isinstance(error, KeyboardInterrupt):
             raise Interrupted(trajectory, observers, step) from None
         with suppress(AttributeError):  # an exception of the user's may refuse attributes
             error.trajectory = trajectory  # type: ignore[attr-defined]
             error.observers = tuple(observers)  # type: ignore[attr-defined]
-            if not isinstance(error, DivergenceError):
+            if not isinstance(error, DivergenceError) and not carried:
                 error.add_note(f"the run stopped after step {step}; .trajectory of this error holds what was computed")
 
 

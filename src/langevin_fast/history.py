@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,6 +11,8 @@ import numpy as np
 from .arguments import Beginning, part_of
 from .backends.problem import Observed, Stages, State
 from .boundaries import Walls
+from .potentials.base import Potential
+from .rows import Drive
 
 __all__ = ["History", "Segment"]
 
@@ -93,17 +96,32 @@ class History(tuple[Segment, ...]):
 
     def number_at(self, step: int) -> int:
         """Which segment makes the step after so many."""
-        return max((i for i, segment in enumerate(self) if segment.step <= step), default=0)
+        return max(bisect.bisect_right(self, step, key=lambda segment: segment.step) - 1, 0)
+
+    def potential_after(self, step: int) -> Potential:
+        """U of the state after so many steps."""
+        return self[self.number_at(step - 1)].beginning.problem.potential_after(step)
+
+    def kT_at(self, steps: np.ndarray) -> np.ndarray:
+        """Temperatures after (k,) steps, (k, 1 or n)."""
+        rows = []
+        for step in steps.tolist():
+            b = self[self.number_at(step - 1)].beginning
+            scheme = b.problem.changes.scheme if isinstance(b.problem.changes, Drive) else b.schemes[0]
+            rows.append(np.ravel(scheme.kT_at(np.reshape(self.times_at(step), -1)[:1])))
+        return np.array(rows)
 
     def times_at(self, steps: int | np.ndarray) -> float | np.ndarray:
         """The time after so many steps from step 0 on; one more axis, of particles, where each has a step size."""
-        steps = np.asarray(steps)
-        times = np.asarray(self[0].times_at(steps))
-        for segment in self[1:]:
-            later = np.asarray(segment.times_at(steps))
-            after = (steps > segment.step).reshape(steps.shape + (1,) * (later.ndim - steps.ndim))
-            times = np.where(after, later, times if times.ndim == later.ndim else times[..., np.newaxis])
-        return times
+        if len(self) == 1:
+            return self[0].times_at(steps)
+        if np.ndim(steps) == 0:
+            return self[self.number_at(int(steps) - 1)].times_at(steps)
+        times = [np.asarray(self[self.number_at(step - 1)].times_at(step)) for step in np.ravel(steps).tolist()]
+        each = max((time.ndim for time in times), default=0)
+        n = max((time.size for time in times), default=1)
+        table = np.array([np.broadcast_to(time, (n,) if each else ()) for time in times])
+        return table.reshape(np.shape(steps) + (n,) * each)
 
     def part(self, particles: np.ndarray) -> History:
         """That of some of the particles."""

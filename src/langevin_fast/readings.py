@@ -118,7 +118,7 @@ class Readings:
         if not self.scheme.metropolised:
             return None
         with np.errstate(invalid="ignore"):
-            return self.state.accepted / np.float64(self.step - self._stepper.history.first.step)
+            return self.state.accepted / self.state.steps_since(self._stepper.history.first.step)
 
     @property
     def diverged(self) -> np.ndarray:

@@ -32,7 +32,7 @@ class Box(Region):
     Parameters
     ----------
     lo, hi : float or sequence of float or None
-        In length units. None, or infinity, leaves that side of a component open.
+        In length units; one number is that of all components. None, or infinity, leaves that side open.
 
     Raises
     ------
@@ -45,16 +45,18 @@ class Box(Region):
     ) -> None:
         self.lo = _ends("lo", lo, -np.inf)
         self.hi = _ends("hi", hi, np.inf)
-        if lo is None or hi is None:  # of all components
+        if 1 in (len(self.lo), len(self.hi)):  # one end for all components
             self.lo, self.hi = (np.array(a) for a in np.broadcast_arrays(self.lo, self.hi))
         if len(self.lo) != len(self.hi) or not (self.lo < self.hi).all():
             raise ValueError(f"lo={checks.shorten(lo)} and hi={checks.shorten(hi)} must be of one length, lo below hi")
 
     def formula(self, dim: int) -> str:
         """See :class:`Region`."""
-        _check_dim(self, len(self.lo), dim)
-        parts = [f"x[{c}] >= {lo!r}" for c, lo in enumerate(self.lo.tolist()) if np.isfinite(lo)]
-        parts += [f"x[{c}] <= {hi!r}" for c, hi in enumerate(self.hi.tolist()) if np.isfinite(hi)]
+        if len(self.lo) != 1:
+            _check_dim(self, len(self.lo), dim)
+        los, his = (np.broadcast_to(ends, dim).tolist() for ends in (self.lo, self.hi))
+        parts = [f"x[{c}] >= {lo!r}" for c, lo in enumerate(los) if np.isfinite(lo)]
+        parts += [f"x[{c}] <= {hi!r}" for c, hi in enumerate(his) if np.isfinite(hi)]
         return " and ".join(parts) or "x[0] <= 1e300"
 
     def __repr__(self) -> str:

@@ -173,26 +173,27 @@ class Simulation(Readings):
         """
         n_steps = checks.integer("n_steps", n_steps, 0, arguments.MOST_STEPS)
         self._stepper.check_steps("n_steps", n_steps)
-        before, first = self.state, len(self.state.observed)
+        first = len(self._watching.observers)
+        self._stepper.dismiss(first)  # whom an interrupt in a bad moment left there
+        before = self.state
         bar = Progress.of(progress, n_steps)
         watching = Watching.of("record", record)
         watching.check(self._stepper.run, before, n_steps)
-        recordings = self._stepper.observe(watching, n_steps)
 
         def show() -> None:
-            self._watching.see(self.state, self.times_at, 0)
-            watching.see(self.state, self.times_at, first)
+            self._watching.see(self._stepper.run, self.state, self.times_at, 0)
+            watching.see(self._stepper.run, self.state, self.times_at, first)
             self._stepper.dismiss(first)
 
         def computed() -> tuple[Trajectory, Sequence[Observer | Frames], int]:
             show()
-            frames = watching.frames[0] if watching.frames else None
+            frames = watching.frames[0] if watching.frames and watching.frames[0].begun else None
             everyone = (*self._watching.all, *watching.all)
             return Trajectory.of(self.stepper, frames, before, everyone), everyone, self.step
 
         with carrying(computed):
             with bar as shown:
-                self._stepper.advance(n_steps, recordings, shown)
+                self._stepper.advance(n_steps, self._stepper.observe(watching, n_steps), shown)
             show()
 
     def replay(
@@ -238,7 +239,7 @@ class Simulation(Readings):
         >>> import langevin_fast as lf
         >>> simulation = lf.Simulation(lf.potentials.Harmonic(1.0), lf.ULA(0.01), n_particles=10, seed=1)
         >>> simulation.run(100)
-        >>> simulation.update(kT=2.0, potential={"k": 4.0})
+        >>> simulation.update(kT=2.0, potential={"stiffness": 4.0})
         >>> simulation.run(100)
         """
         if step_size is not None and self.state.observed:
@@ -260,7 +261,7 @@ class Simulation(Readings):
         time = self._stepper.times_at(self.step)
         self._stepper.turn(arguments.changed(self._stepper.beginning, new, scheme, self.state, time))
         # the state alone changed, and not what is shown of it
-        self._watching.see(self.state, self.times_at, 0)
+        self._watching.see(self._stepper.run, self.state, self.times_at, 0)
 
 
 def _nearest(states: Sequence[State], step: int) -> State:

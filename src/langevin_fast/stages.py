@@ -34,7 +34,7 @@ class StagedSimulation(Simulation):
     steps_per_stage : int
         >= 1.
     **given
-        All further arguments of :class:`Simulation`.
+        All further arguments of :class:`Simulation` but `observers`, which :meth:`run` takes.
 
     Raises
     ------

@@ -49,8 +49,7 @@ class Stepper:
     """
 
     def __init__(self, history: History, state: State) -> None:
-        self.history = history
-        self.state = state
+        self._now = state, history
         self.recent: deque[State] = deque()  # states before, back to _PATH_STEPS steps ago
         self.runner: Runner | None = None
         self.seconds_per_step: float | None = None
@@ -64,21 +63,37 @@ class Stepper:
         return cls(History.of(beginning), beginning.state)
 
     @property
+    def state(self) -> State:
+        """After the last complete step."""
+        return self._now[0]
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._now = state, self._now[1]
+
+    @property
+    def history(self) -> History:
+        """What was done so far; the last segment goes on."""
+        return self._now[1]
+
+    @property
     def beginning(self) -> Beginning:
         """What steps are made with now."""
         return self.history[-1].beginning
 
     def turn(self, beginning: Beginning) -> None:
         """Go on with other numbers; where the potential is another one, that is work."""
-        if accounts(self.state.observed):
-            x, step = self.state.shown(self.history.walls).positions, self.state.step
-            energies = [b.problem.potential_after(step).energy(x) for b in (self.beginning, beginning)]
-            self._add_work((energies[1] - energies[0]).astype(np.float64))
-        self.history = self.history.turned(self.state.step, beginning, movers_of(self.state))
+        state = self.state
+        if accounts(state.observed):
+            x = state.shown(self.history.walls).positions
+            energies = [b.problem.potential_after(state.step).energy(x) for b in (self.beginning, beginning)]
+            state = self._with_work((energies[1] - energies[0]).astype(np.float64))
         self.runner = None
         self.recent.clear()
+        # One assignment, whenever an interrupt may come.
+        self._now = state, self.history.turned(state.step, beginning, movers_of(state))
 
-    def _add_work(self, jump: np.ndarray) -> None:
+    def _with_work(self, jump: np.ndarray) -> State:
         state = self.state
         still = state.diverged >= 0
         if state.stopped is not None:
@@ -86,7 +101,7 @@ class Stepper:
         added = np.zeros((3, len(jump)))
         added[0] = np.where(still, 0.0, jump)
         observed = tuple(o._replace(reals=o.reals + added) if accounts([o]) else o for o in state.observed)
-        self.state = dataclasses.replace(state, observed=observed)
+        return dataclasses.replace(state, observed=observed)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "runner": None, "recent": deque()}  # no results depend on these
@@ -99,7 +114,8 @@ class Stepper:
     @property
     def run(self) -> Run:
         """What observers are told."""
-        return Run(self.beginning.problem, self.scheme, self.beginning.mass, self.beginning.backend)
+        b = self.beginning
+        return Run(b.problem, self.scheme, b.mass, b.backend, b.threads)
 
     def observe(self, watching: Watching, n_steps: int) -> list[Recording]:
         """Let observers look from here on; the arrays for the frames among them."""
@@ -111,13 +127,16 @@ class Stepper:
         """These look from here on, and no others."""
         if len(observed) == len(self.state.observed):
             return
-        before = movers_of(self.state)
-        self.state = dataclasses.replace(self.state, observed=observed)
-        self.watched_since = self.state.step
-        if before or movers_of(self.state):
+        before, state, history = movers_of(self.state), dataclasses.replace(self.state, observed=observed), self.history
+        self.watched_since = state.step
+        while self.recent and self.recent[-1].step >= state.step:
+            self.recent.pop()  # the same step, with other observers
+        if before or movers_of(state):
             self.recent.clear()  # others moved then
-            self.history = self.history.turned(self.state.step, self.beginning, before)
-        stops = self.state.stopped is not None
+            history = history.turned(state.step, self.beginning, before)
+        self._now = state, history
+        stops = state.stopped is not None
+        self.moving = len(state.positions)
         self.until_arrivals = _SHORTEST_UNTIL_ARRIVALS if stops else _LONGEST_CHUNK
 
     def dismiss(self, first: int) -> None:
@@ -218,7 +237,7 @@ class Stepper:
         if stopped is None:
             return
         moving = int((stopped < 0).sum())
-        arrived = 1.0 - moving / max(self.moving, 1)
+        arrived = (self.moving - moving) / max(self.moving, 1)
         if arrived > 0.1:
             self.until_arrivals = max(self.until_arrivals // 2, _SHORTEST_UNTIL_ARRIVALS)
         elif arrived < 0.05:
@@ -264,7 +283,8 @@ class Stepper:
 
     def _remember(self, state: State, step: int) -> None:
         """Keep the states from which the last steps up to `step` can be made once more."""
-        self.recent.append(state)
+        if state.step < step:
+            self.recent.append(state)
         while len(self.recent) > 1 and self.recent[1].step + _PATH_STEPS <= step:
             self.recent.popleft()
         kept = state.positions.nbytes + sum(a.nbytes for observed in state.observed for a in observed.arrays)

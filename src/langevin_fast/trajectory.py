@@ -97,9 +97,8 @@ class Trajectory:
         none = (0, *state.positions.shape)
         rate = None
         if run.scheme.metropolised:
-            counted = state.step - before.step
-            accepted = state.accepted - before.accepted
-            rate = accepted / counted if counted else np.full(len(accepted), np.nan)
+            with np.errstate(invalid="ignore"):
+                rate = (state.accepted - before.accepted) / state.steps_since(before.step)
         steps = np.arange(0) if frames is None else frames.steps
         velocities = None
         if state.velocities is not None:
@@ -191,6 +190,10 @@ class Trajectory:
     @cached_property
     def energies(self) -> np.ndarray:
         """U of every frame and particle, (n_frames, n_particles), in energy units; computed when first asked for."""
+        if len(self.history) > 1:  # each with the numbers of its time
+            after = zip(self.steps.tolist(), self.positions, strict=True)
+            energies = [self.history.potential_after(step).energy(x) for step, x in after]
+            return np.array(energies).reshape(self.positions.shape[:2])
         if isinstance(self.potential, Driven):
             return self.potential.energy(self.positions, self.times)
         return self.potential.energy(self.positions)
@@ -256,7 +259,7 @@ class Trajectory:
         except ImportError:
             raise ImportError("to_inference_data needs ArviZ: pip install 'langevin-fast[arviz]'") from None
         stats = {}
-        kT = self.scheme.kT_at(self.times)
+        kT = self.history.kT_at(self.steps) if len(self.history) > 1 else self.scheme.kT_at(self.times)
         if self.potential.has_energy and np.all(kT > 0):
             stats["lp"] = np.swapaxes(-self.energies / kT, 0, 1)
         return arviz.from_dict(

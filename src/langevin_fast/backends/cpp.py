@@ -52,7 +52,9 @@ class CppRunner:
         """The C++ object."""
         runner = _core.DoubleRunner if self._problem.dtype is np.float64 else _core.SingleRunner
         addresses, self._keep = self._functions(energy, alone)
-        self._runner = runner(
+        self._table: Table | None = None  # whose numbers it has
+        self._reductions: list[Reduction] | None = None  # that it knows
+        made = runner(
             kind=self._kind,
             functions=addresses,
             dim=self._problem.dim,
@@ -61,10 +63,11 @@ class CppRunner:
             streams=self._problem.streams,
         )
         if (walls := self._problem.walls) is not None:
-            self._runner.set_boundary(walls.kinds, walls.numbers)
+            made.set_boundary(walls.kinds, walls.numbers)
+        # An interrupt may come between any two lines: what is known of it is said last.
+        self._runner = made
         self._made_for = energy, alone
-        self._table: Table | None = None  # whose numbers it has
-        self._reductions: list[Reduction] = []  # that it knows
+        self._reductions = []
 
     def _observe(self, reductions: list[Reduction]) -> None:
         if reductions == self._reductions:  # the same objects
@@ -73,6 +76,7 @@ class CppRunner:
         wanted = energy or any(r.reads_energy for r in reductions), alone or any(r.stops for r in reductions)
         if wanted != self._made_for:
             self._make(energy=wanted[0], alone=wanted[1])
+        self._reductions = None
         self._runner.set_observations([_described(reduction, self._problem.dtype) for reduction in reductions])
         self._reductions = reductions
 
@@ -86,6 +90,7 @@ class CppRunner:
         self._observe(reductions)
         table, row_before = self._problem.table_and_row_before(state.step, n_steps, accounts=accounts(state.observed))
         if table is not self._table and not table.has_numbers_of(self._table):
+            self._table = None
             self._runner.set_rows(table.parameters, table.program.coefficients)
             self._table = table
         x, v, accepted, diverged, accumulators = self._runner.advance(

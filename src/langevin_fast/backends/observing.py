@@ -54,10 +54,10 @@ class Watch:
 
     def move(self, step: int, x: np.ndarray, v: np.ndarray | None) -> np.ndarray:
         """Put particles that start anew after this step where they do, in place; which ones."""
-        moved = np.zeros(len(x), bool)
+        moved, stopped = np.zeros(len(x), bool), self.stopped
         for o in self.observed:
             if o.reduction.restart is not None:
-                back = o.marks[1] == step
+                back = (o.marks[1] == step) & ~stopped
                 x_back, v_back = o.reduction.restart
                 x[back] = x_back[back]
                 if v is not None and v_back is not None:

@@ -172,7 +172,7 @@ class Source(NamedTuple):
     Attributes
     ----------
     quantity : str
-        "position", "velocity", "energy", "kinetic", "half_step_kinetic", "virial" or "function".
+        "position", "velocity", "energy", "kinetic", "half_step_kinetic", "unwrapped", "virial" or "function".
     component : int
     weight : (1 or n, 1 or dim) array or None
         The mass of kinetic energies, the center of virials.
@@ -338,6 +338,13 @@ class State:
         # the first of several
         steps = np.where(np.array(marks) < 0, np.iinfo(np.int64).max, marks).min(axis=0)
         return np.where(steps == np.iinfo(np.int64).max, -1, steps)
+
+    def steps_since(self, step: int) -> np.ndarray:
+        """How many steps each particle has made since a step, (n,)."""
+        last = np.where(self.diverged < 0, self.step, self.diverged - 1)
+        if (stopped := self.stopped) is not None:
+            last = np.where(stopped < 0, last, np.minimum(stopped, last))
+        return np.maximum(last - step, 0)
 
     # written out, because the one that dataclass makes for a frozen class takes a third of the time of a short run
     def __init__(

@@ -76,6 +76,8 @@ class Moments(_Averages):
 
     def __init__(self, every: int = 1, start: int = 0, *, covariance: bool | None = None) -> None:
         super().__init__(every, start)
+        if covariance not in (None, True, False):
+            raise TypeError(f"covariance must be True, False or None; got {checks.shorten(covariance)}")
         self._covariance = covariance
 
     def reduction(self, run: Run, step: int) -> Reduction:
@@ -185,7 +187,7 @@ class Temperature(_Averages):
         "kinetic": sum of m v² / dim of the on-step velocities. With BAOAB it is low by the factor 1 - (ω h)²/4 in a
         harmonic well of frequency ω, though positions are exact.
         "half-step": likewise before the last kick of the step, for schemes that end with one (B).
-        "configurational": (x - center) · ∇U / dim, the virial; it needs a potential that confines x.
+        "configurational": (x - center) · ∇U / dim, the virial; it needs a potential that confines x, and no boundary.
     every, start : int
         As for every observer.
     center : (dim,) array, optional
@@ -204,6 +206,8 @@ class Temperature(_Averages):
     def reduction(self, run: Run, step: int) -> Reduction:
         """See :class:`Observer`."""
         if self._kind == "configurational":
+            if run.problem.walls is not None:
+                raise ValueError("kind='configurational': a boundary has a force of its own, so the virial is no kT")
             center = np.zeros(1) if self._center is None else np.atleast_1d(self._center)
             if center.shape not in ((1,), (run.problem.dim,)):
                 raise ValueError(f"center must have the shape ({run.problem.dim},); got {center.shape}")

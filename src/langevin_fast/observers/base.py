@@ -24,12 +24,14 @@ class Run(NamedTuple):
     scheme : Scheme
     mass : (1 or n, 1 or dim) array
     backend : str
+    threads : int
     """
 
     problem: Problem
     scheme: Scheme
     mass: np.ndarray
     backend: str
+    threads: int
 
 
 class Contents(NamedTuple):
@@ -39,6 +41,8 @@ class Contents(NamedTuple):
     ----------
     run : Run
     observed : Observed
+    changed : bool
+        Whether numbers of the run were changed while it looked.
     streams : (n,) array
     begins, ends : (n,) arrays of int
         The steps between which it looked at each particle.
@@ -52,6 +56,7 @@ class Contents(NamedTuple):
 
     run: Run
     observed: Observed
+    changed: bool
     streams: np.ndarray
     begins: np.ndarray
     ends: np.ndarray
@@ -153,7 +158,7 @@ class Observer(Looking, ABC):
             If it cannot, or has looked at another run.
         """
         if self._contents is not None:
-            raise ValueError(f"observers: {self!r} has looked at a run already; make a new one for this run")
+            raise ValueError(f"observers or record: {self!r} has looked at a run already; make a new one for this run")
         return self.reduction(run, 0)
 
     def begin(self, run: Run, state: State) -> Observed:
@@ -162,7 +167,9 @@ class Observer(Looking, ABC):
         nothing = np.zeros(len(state.positions), np.int64)
         here = nothing + state.step
         self._accepted_before = state.accepted
-        self._contents = Contents(run, observed, run.problem.streams, here, here, here, nothing, nothing, nothing)
+        self._contents = Contents(
+            run, observed, False, run.problem.streams, here, here, here, nothing, nothing, nothing
+        )
         return observed
 
     def withdraw(self) -> None:
@@ -181,20 +188,20 @@ class Observer(Looking, ABC):
         """After which step."""
         return step + self._start + self._every
 
-    def see(self, observed: Observed, state: State) -> None:
+    def see(self, run: Run, observed: Observed, state: State) -> None:
         """The run stands at this state, and these are its accumulators there."""
         contents = self._seen()
         first, every = observed.reduction.first, observed.reduction.every
-        last = np.where(state.diverged < 0, state.step, state.diverged - 1)
-        if (stopped := state.stopped) is not None:
-            last = np.where(stopped < 0, last, np.minimum(stopped, last))
+        n_steps = state.steps_since(int(contents.begins[0]))
+        last = contents.begins + n_steps
         n_samples = np.maximum((last - first) // every + 1, 0)
         self._contents = contents._replace(
             observed=observed,
+            changed=contents.changed or run.problem is not contents.run.problem,
             ends=np.full_like(last, state.step),
             last_looks=np.where(n_samples > 0, first + (n_samples - 1) * every, contents.begins),
             n_samples=n_samples,
-            n_steps=np.maximum(last - contents.begins, 0),
+            n_steps=n_steps,
             accepted=state.accepted - self._accepted_before,
         )
 
@@ -211,15 +218,17 @@ class Observer(Looking, ABC):
             return NotImplemented
         a, b = self._seen(), other._seen()
         ra, rb = a.observed.reduction, b.observed.reduction
+        if a.changed or b.changed:
+            raise ValueError(f"{self!r} and {other!r} cannot be added: an update changed what one of them looked at")
         if self._key() != other._key() or _what_is_read(a) != _what_is_read(b) or ra.every != rb.every:
             raise ValueError(f"{self!r} and {other!r} look at different things: they cannot be added")
-        per_particle = Contents._fields[2:]
+        per_particle = Contents._fields[3:]
         if not np.isin(b.streams, a.streams).any():
             if np.ndim(a.run.scheme.step_size) or np.ndim(np.asarray(a.run.scheme.kT)):
                 raise ValueError(f"{self!r}: step_size and kT must be numbers where other particles are added")
             observed = self._of_more_particles(a.observed, b.observed)
             side_by_side = (np.concatenate([getattr(a, name), getattr(b, name)]) for name in per_particle)
-            contents = Contents(a.run, observed, *side_by_side)
+            contents = Contents(a.run, observed, False, *side_by_side)
         elif np.array_equal(a.streams, b.streams) and (a.ends <= b.begins).all():
             contents = a._replace(
                 observed=self._of_more_steps(a, b),
@@ -267,9 +276,14 @@ def _what_is_read(contents: Contents) -> Any:
         return source.quantity, source.component, weight, getattr(source.function, "key", None)
 
     run = contents.run
-    numbers = [repr(np.asarray(number)) for number in (run.scheme.step_size, run.scheme.kT)]
-    potential = repr(run.problem.potential)
-    return run.scheme.letters, potential, numbers, [of(source) for source in contents.observed.reduction.sources]
+    scheme, problem = run.scheme, run.problem
+    schedules = [] if problem.changes is None else list(getattr(problem.changes, "schedules", {}).values())
+    if scheme.schedule is not None:
+        schedules.append(scheme.schedule)
+    numbers = [np.asarray(scheme.step_size), scheme.kT_at(np.zeros(1)), problem.parameters]
+    numbers += [array for schedule in schedules for array in (schedule.times, schedule.values)]
+    potential = repr(problem.potential), [array.tobytes() for array in numbers]
+    return scheme.letters, potential, [of(source) for source in contents.observed.reduction.sources]
 
 
 def first_components(array: np.ndarray) -> Any:

@@ -101,7 +101,9 @@ class Frames(Looking):
     def check_unused(self) -> None:
         """Raise ValueError if there are frames already."""
         if self._recording is not None:
-            raise ValueError(f"record: {self!r} holds the frames of a run already; make a new one for this run")
+            raise ValueError(
+                f"observers or record: {self!r} holds the frames of a run already; make a new one for this run"
+            )
 
     def n_bytes(self, state: State, n_steps: int) -> int:
         """How much memory the frames of a run of `n_steps` steps from a state take."""

@@ -213,9 +213,11 @@ class Histogram(Observer):
             In energy units. Default: that of the scheme.
         """
         if kT is None:
-            of_scheme = np.unique(np.asarray(self._seen().run.scheme.kT))
-            if len(of_scheme) > 1:
-                raise ValueError("kT is missing: it differs between particles in this run")
+            contents = self._seen()
+            scheme = contents.run.scheme
+            of_scheme = np.unique(scheme.kT_at(np.zeros(1)))
+            if len(of_scheme) > 1 or scheme.schedule is not None or contents.changed:
+                raise ValueError("kT is missing: it is not one number in this run")
             kT = float(of_scheme[0])
         density, error = self._density_and_error()
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -72,7 +72,7 @@ def _functions(
     """The function as an energy of numbers z, which are x, or x, v and U; and whether it reads v, and U."""
     if isinstance(given, str):
         return _of_formula(given, dim, names, condition=condition)
-    n_arguments = _n_arguments(given)
+    n_arguments = _n_arguments("f", given)
     where = lf_math.where
     end = 2 * dim
 
@@ -126,12 +126,13 @@ def _of_formula(text: str, dim: int, names: tuple[str, ...], *, condition: bool)
     return Functions(_no_gradient, generated.energy), bool(used & velocities), bool(used & set(variables[-1]))
 
 
-def _n_arguments(function: Callable[..., Any]) -> int:
+def _n_arguments(name: str, function: Callable[..., Any]) -> int:
+    """How many arguments a function has that are to be given."""
     function = getattr(function, "py_func", function)
     parameters = inspect.signature(function).parameters.values()
-    n = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+    n = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty for p in parameters)
     if not 1 <= n <= 3:
-        raise TypeError(f"f={function!r} must take x, (x, v) or (x, v, energy); it takes {n} arguments")
+        raise TypeError(f"{name}={function!r} must take x, (x, v) or (x, v, energy); it takes {n} arguments")
     return n
 
 
@@ -159,7 +160,9 @@ def sources(name: str, given: Any, problem: Problem, *, condition: bool = False)
         except ValueError as error:
             raise ValueError(_renamed(str(error), name, given, condition=condition)) from None
     elif callable(given):
-        outputs: Sequence[int | None] = [None] if condition else _outputs(name, given, potential.default_start)
+        outputs = _outputs(name, given, potential.default_start)
+        if condition:
+            outputs = [None]
         found = [
             Source("function", function=Function(given, dim, names, output, condition=condition)) for output in outputs
         ]
@@ -194,12 +197,14 @@ def _named(text: str, dim: int, names: tuple[str, ...]) -> Source | None:
 
 def _outputs(name: str, function: Callable[..., Any], start: np.ndarray) -> Sequence[int | None]:
     plain = getattr(function, "py_func", function)
-    arguments = (start.copy(), np.zeros_like(start), 0.0)[: _n_arguments(function)]
+    arguments = (start.copy(), np.zeros_like(start), 0.0)[: _n_arguments(name, function)]
     try:
         with np.errstate(all="ignore"):
             result = plain(*arguments)
     except (ArithmeticError, ValueError):  # it is not defined there
         return [None]
+    except Exception as error:
+        raise TypeError(f"{name}={function!r} fails at x={start.tolist()}: {error}") from error
     if isinstance(result, (tuple, list)):
         return range(len(result))
     if np.ndim(result) != 0:

@@ -71,12 +71,21 @@ class Watching:
             raise ValueError(f"{self.name}: {n_observers} observers would look; at most {most} are allowed")
         n_bytes = 0
         for observer in self.observers:
+            reduction = observer.check(run)
+            if reduction.stops and state.observed:
+                raise ValueError(
+                    f"{self.name}: {observer!r} stops particles at which others look in every run; give it to "
+                    "Simulation(observers=[...]) too"
+                )
+            for source in reduction.sources:
+                if source.function is not None:
+                    source.function.addresses(run.problem.dtype)  # compiled now, for what cannot be
             # of one particle and of none, so that nothing large is made
-            one, none = (observer.check(run).empty(k) for k in (1, 0))
+            one, none = (reduction.empty(k) for k in (1, 0))
             shared = sum(a.nbytes for a in none.arrays)
             each = sum(a.nbytes for a in one.arrays) - shared
-            # the accumulators of a chunk, and of the one before it
-            n_bytes += 2 * (shared + n * each)
+            # the accumulators of a chunk, and of the one before it; counts of each thread
+            n_bytes += 2 * (shared + n * each) + run.threads * shared
         check_memory(n_bytes, f"what {len(self.observers)} observers keep of {n} particles", "use fewer particles")
         n_bytes = sum(frames.n_bytes(state, n_steps) for frames in self.frames)
         n_frames = sum(frames.n_frames(n_steps) for frames in self.frames)
@@ -84,23 +93,23 @@ class Watching:
 
     def begin(self, run: Run, state: State, n_steps: int) -> tuple[State, list[Recording]]:
         """The state with their accumulators, and the arrays for frames."""
-        begun: list[Observer] = []
         observed = state.observed
         try:
             for observer in self.observers:
                 observed += (observer.begin(run, state),)
-                begun.append(observer)
+            recordings = [frames.begin(state, n_steps, run.problem.walls) for frames in self.frames]
         except BaseException:
-            for observer in begun:
+            for observer in self.observers:
                 observer.withdraw()  # they have not looked
             raise
         if self.observers:
             state = dataclasses.replace(state, observed=observed)
-        return state, [frames.begin(state, n_steps, run.problem.walls) for frames in self.frames]
+        return state, recordings
 
-    def see(self, state: State, times_at: Times, first: int) -> None:
+    def see(self, run: Run, state: State, times_at: Times, first: int) -> None:
         """Tell all of them where the run stands; their accumulators are those from number `first` on."""
         for observer, observed in zip(self.observers, state.observed[first:], strict=False):
-            observer.see(observed, state)
+            observer.see(run, observed, state)
         for frames in self.frames:
-            frames.end(state.step, times_at)
+            if frames.begun:
+                frames.end(state.step, times_at)
