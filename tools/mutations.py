@@ -270,7 +270,7 @@ MUTATIONS = [
     ),
     Mutation(
         "arrived particles go on", "kernels/group.hpp",
-        "          frozen_[lane] = any_frozen_ = true;\n          continue;", "          continue;", ARRIVALS,
+        "            frozen_[lane] = any_frozen_ = true;\n            continue;", "            continue;", ARRIVALS,
     ),
     Mutation(
         "restart forgets the gradient", "kernels/group.hpp", "    if (moved) positions_changed();\n", "", ARRIVALS,
