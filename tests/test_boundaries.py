@@ -296,19 +296,23 @@ def test_observers_look_into_the_box_and_displacements_do_not(box, kind):
     last = u.dim - 1
     moments, mean, energy = obs.Moments(), obs.Expectation(f"v[{last}]"), obs.Expectation("energy")
     counts, msd = obs.Histogram(f"x[{last}]", bins=6, range=(-1.25, 0.75)), obs.MeanSquaredDisplacement(longest=20)
-    frames, virial = obs.Frames(), obs.Temperature("configurational", center=np.zeros(u.dim))
+    frames = obs.Frames()
     run = made(box, "BAOAB", n_particles=35, **({"potential": batch(box)} if kind == "batch" else {}))
-    run.run(60, record=[moments, mean, energy, counts, msd, virial, frames])
+    run.run(60, record=[moments, mean, energy, counts, msd, frames])
     x, v = frames.positions, frames.velocities
     np.testing.assert_allclose(moments.mean, x.mean(axis=0), rtol=1e-10)
     np.testing.assert_allclose(mean.per_particle, v[..., last].mean(axis=0), rtol=1e-10)
     np.testing.assert_allclose(energy.per_particle, u.energy(x).mean(axis=0), rtol=1e-10)
     np.testing.assert_array_equal(counts.counts, np.histogram(x[..., last], 6, (-1.25, 0.75))[0])
-    np.testing.assert_allclose(virial.per_particle, (x * u.gradient(x)).sum(axis=2).mean(axis=0) / u.dim, rtol=1e-9)
     way = frames.unwrapped_positions
     for lag in (1, 7):
         expected = np.square(way[lag:] - way[:-lag]).sum(axis=2).mean()
         assert msd.values[msd.lags.tolist().index(lag)] == pytest.approx(expected, rel=1e-10)
+
+
+def test_the_virial_is_no_temperature_there():
+    with pytest.raises(ValueError, match="kind='configurational': a boundary has a force of its own"):
+        made("both", "BAOAB", n_particles=3, observers=[obs.Temperature("configurational")])
 
 
 def test_a_region_in_the_box():

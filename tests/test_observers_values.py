@@ -1054,7 +1054,7 @@ NO_ENERGY = lf.potentials.Batch(gradient=lambda x: x, dim=1)
         ),
         (lambda: obs.Transitions(["x > 0", "x < 0"], lag=0), ValueError, "lag .*got 0"),
         (lambda: regions.Box(1.0, 1.0), ValueError, r"lo=1\.0 and hi=1\.0 .*lo below hi"),
-        (lambda: regions.Box([0, 1], [2]), ValueError, r"lo=\[0, 1\] and hi=\[2\] must be of one length"),
+        (lambda: regions.Box([0, 1], [2, 3, 4]), ValueError, r"lo=\[0, 1\] and hi=\[2, 3, 4\] must be of one length"),
         (lambda: regions.Box("a", 1), TypeError, "lo must hold numbers or None; got 'a'"),
         (lambda: regions.Box(0, np.nan), ValueError, "hi=nan"),
         (lambda: regions.Ball([0.0], -1.0), ValueError, r"radius .*got -1\.0"),
@@ -1160,7 +1160,7 @@ def test_particles_that_differ():
     ):
         with pytest.raises(ValueError, match="step size differs between particles"):
             use()
-    with pytest.raises(ValueError, match="kT is missing: it differs between particles"):
+    with pytest.raises(ValueError, match="kT is missing: it is not one number in this run"):
         profile.free_energy()
     assert np.isfinite(profile.free_energy(kT=1.0).value).any()
     close(passage.times, np.where(passage.arrived, (passage.steps - 10) * scheme.step_size, np.nan))

@@ -124,7 +124,7 @@ def sample(
         return Trajectory.of(simulation.stepper, frames if begun else None, before, observers)
 
     bar = Progress.of(progress, burn_in + n_steps)
-    with carrying(lambda: (trajectory(), observers, simulation.step)):
+    with carrying(lambda: (trajectory(), watching.all, simulation.step)):
         with bar as shown:
             if burn_in:
                 simulation.run(burn_in, progress=shown)
