@@ -16,8 +16,10 @@ import langevin_fast as lf
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# blocks that train a network, or show what takes long runs
+LONG = ("fit_network", "lf.observers.")
 BLOCKS = [
-    pytest.param(block, id=f"{path.name}-{i}", marks=[pytest.mark.slow] if "fit_network" in block else [])
+    pytest.param(block, id=f"{path.name}-{i}", marks=[pytest.mark.slow] * any(word in block for word in LONG))
     for path in DOCUMENTS
     for i, block in enumerate(re.findall(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), re.M | re.S))
 ]
