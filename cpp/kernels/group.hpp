@@ -137,10 +137,11 @@ class Group {
       write(r.positions + offset, x_, last_x_);
       if (r.velocities) write(r.velocities + offset, v_, last_v_);
     };
+    arrived_ = false;
     const Seen<T> now = seen(step, energy);
     const auto observe = [&](int i, int64_t index) { observing_.look(i, index, now, *stretch_); };
     looks_.look(step, store, observe);
-    return problem_.n_observations && move_arrived(step);
+    return arrived_ && move_arrived(step);
   }
 
   // Makes good what the observers saw since the start, in a stretch that is to be run once more from there: `take_back`
@@ -200,7 +201,8 @@ class Group {
   Seen<T> seen(int64_t step, const T* energy) {
     const PackedCoefficient<T>* last = program_[problem_.n_instructions - 1].coefficients;
     const bool together = whole() && !any_frozen_;
-    Seen<T> s{x_, x_, v_, g_, energy, last, step, first_, stretch_->particles, valid_, together, frozen_, weight_};
+    Seen<T> s{x_,     x_,       v_,      g_,      energy,   last, step, first_, stretch_->particles,
+              valid_, together, frozen_, weight_, &arrived_};
     if (problem_.bounded()) {
       s.x = folded_positions();
       s.v = folded_[1];
@@ -381,7 +383,7 @@ class Group {
   int64_t first_, weight_;
   int32_t row_;  // of the schedule
   int valid_;
-  bool frozen_[kLanes], any_frozen_;
+  bool frozen_[kLanes], any_frozen_, arrived_;
 };
 
 }  // namespace lf::LF_ISA

@@ -45,6 +45,7 @@ struct Seen {
   bool whole;                // all lanes are particles that move, side by side
   const bool* skipped;       // of each lane
   int64_t weight;            // what is added to counts: 1, or -1 to take back what was counted in vain
+  bool* arrived;             // to be set where a particle has, which another may want to move then
 };
 
 template <class T>

@@ -20,6 +20,7 @@ void passages(const Look<T>& at) {
     int i = 0;
     while (i < n && !(at.template value<double>(i, lane) > 0.0)) ++i;
     if (i == n) return;
+    *at.seen.arrived = true;
     if (first[particle] < 0) {
       first[particle] = at.seen.step;
       which[particle] = i;

@@ -333,8 +333,8 @@ class State:
     def stopped(self) -> np.ndarray | None:
         """For each particle the step after which an observer stopped it, or -1; None where no observer does."""
         marks = [o.marks[0] for o in self.observed if o.reduction.stops]
-        if not marks:
-            return None
+        if len(marks) < 2:
+            return marks[0] if marks else None
         # the first of several
         steps = np.where(np.array(marks) < 0, np.iinfo(np.int64).max, marks).min(axis=0)
         return np.where(steps == np.iinfo(np.int64).max, -1, steps)
