@@ -18,7 +18,7 @@ KERNELS = Path(__file__).parents[1] / "cpp" / "kernels" / "kernels.cpp"
 
 # From the leaves up. A module imports from lines above its own only; a folder is one room (see ROOMS).
 LAYERS = (
-    {"_version", "_core", "errors", "functions", "keywords", "memory"},
+    {"_version", "_core", "bits", "errors", "functions", "keywords", "memory"},
     {"checks", "elementary"},
     {"boundaries", "math", "regions", "schedules"},
     {"noise", "progress", "jit", "symbolic"},
@@ -29,9 +29,10 @@ LAYERS = (
     {"arguments", "observers"},
     {"history"},
     {"stepping"},
-    {"readings", "trajectory"},
+    {"checkpoints", "readings", "trajectory"},
     {"simulation"},
-    {"sampling", "stages"},
+    {"calls", "stages"},
+    {"sampling"},
     {"config", "cross_check", "demo", "score"},
     {"cli"},
     {"__init__"},
@@ -49,6 +50,13 @@ ROOMS = {
     },
     "backends": {"backends.problem", "backends.cpp", "backends.observing"},
     "observers": {"observers.base", "observers.sums", "observers.values", "observers.frames"},
+    "checkpoints": {
+        "checkpoints.container",
+        "checkpoints.contents",
+        "checkpoints.functions",
+        "checkpoints.locks",
+        "checkpoints.recipes",
+    },
     "schemes": {"schemes.base", "schemes.operations", "schemes.overdamped"},
     "jit": {"jit.aliases", "jit.packs", "jit.lane_functions", "jit.rebuilt"},
     "symbolic": {"symbolic.graph"},

@@ -7,7 +7,7 @@ from .backends import explain_backend
 from .boundaries import Periodic, Reflecting
 from .config import show_config
 from .cross_check import CrossCheck, cross_check
-from .errors import BackendUnavailableError, DivergenceError, Interrupted
+from .errors import BackendUnavailableError, CheckpointError, DivergenceError, Interrupted
 from .noise import noise
 from .sampling import sample
 from .schedules import Schedule
@@ -22,6 +22,7 @@ __all__ = [
     "MALA",
     "ULA",
     "BackendUnavailableError",
+    "CheckpointError",
     "CrossCheck",
     "DivergenceError",
     "Interrupted",

@@ -149,17 +149,18 @@ def changed(
     beginning: Beginning,
     potential: Potential,
     scheme: Scheme,
-    state: State,
+    step: int,
     time: float | np.ndarray,
+    state: State | None = None,
 ) -> Beginning:
-    """The same run with other numbers from a state on, which is at this time.
+    """The same run with other numbers from a step on, which is at this time; `state` is that of the particles there.
 
     Raises
     ------
     TypeError, ValueError
         If they do not fit.
     """
-    problem, mass, step = beginning.problem, beginning.mass, state.step
+    problem, mass = beginning.problem, beginning.mass
     driven = isinstance(potential, Driven) or scheme.schedule is not None
     given = potential, scheme
     lowest = np.min(np.asarray(scheme.kT if scheme.schedule is None else scheme.schedule.values))
@@ -179,7 +180,7 @@ def changed(
         raise ValueError(f"potential: the new one must be of the same kind and size; got {potential!r} for {before!r}")
     if scheme.n_particles not in (None, len(problem.streams)):
         raise ValueError(f"kT and step_size must be numbers, or have one for each of {len(problem.streams)} particles")
-    if scheme.metropolised and potential is not before:
+    if scheme.metropolised and potential is not before and state is not None:
         _check_start(potential, state.shown(problem.walls).positions, "potential")
     _warn_if_unstable(*given, mass)
     new = dataclasses.replace(

@@ -18,11 +18,15 @@ import numpy as np
 if TYPE_CHECKING:
     from .trajectory import Trajectory
 
-__all__ = ["BackendUnavailableError", "DivergenceError", "Interrupted"]
+__all__ = ["BackendUnavailableError", "CheckpointError", "DivergenceError", "Interrupted"]
 
 
 class BackendUnavailableError(RuntimeError):
     """A backend was asked for that cannot run here; the message says what is missing and how to install it."""
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint cannot be continued: the message says whether it is damaged, in use, or what differs."""
 
 
 class DivergenceError(ArithmeticError):

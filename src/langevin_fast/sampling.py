@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,11 +11,12 @@ from numpy.typing import ArrayLike
 from . import checks
 from .arguments import MOST_STEPS
 from .boundaries import Boundary
-from .errors import Interrupted, carrying, warn
+from .calls import Call
+from .checkpoints import Contents
+from .errors import Interrupted, warn
 from .keywords import hinting
 from .observers import Frames, Observer, Watching
 from .potentials.base import Potential
-from .progress import Progress
 from .rows import delayed
 from .schemes import Scheme
 from .simulation import Simulation
@@ -44,6 +46,8 @@ def sample(
     on_divergence: str = "raise",
     boundary: Boundary | Sequence[Boundary] | None = None,
     observers: Sequence[Observer | Frames] = (),
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: int | str = "10 min",
 ) -> Trajectory:
     """Run `burn_in` steps, then `n_steps`, and store every `stride`-th of these.
 
@@ -66,6 +70,12 @@ def sample(
         A progress bar (tqdm). Default: when tqdm is installed, the run is long and stderr is a terminal.
     observers : sequence of observers
         From :mod:`langevin_fast.observers`; they look at the `n_steps` steps inside the compiled loop.
+    checkpoint : path, optional
+        A file that holds the run so far, as for :meth:`Simulation.run`, with its frames in ``<checkpoint>.frames0``
+        beside it. Called again with the same arguments, the run goes on from there, to the bits of one that was never
+        interrupted; when it is complete, it is only read. ``seed=None`` takes the seed of the file.
+    checkpoint_every : int or str, default "10 min"
+        How often it is written: a number of steps (at its multiples), or a time such as "30 s", "10 min" or "2 h".
 
     Returns
     -------
@@ -79,6 +89,8 @@ def sample(
         If the frames would not fit into memory; said before anything runs.
     DivergenceError
         If a particle is no longer finite; its ``.trajectory`` holds the frames before that step.
+    CheckpointError
+        If the checkpoint cannot be written, is in use, damaged, or that of a call with other arguments.
     Interrupted
         On Ctrl-C; its ``.trajectory`` holds the frames so far.
     """
@@ -86,6 +98,9 @@ def sample(
     burn_in = checks.integer("burn_in", burn_in, 0, MOST_STEPS)
     if stride is not None:
         stride = checks.integer("stride", stride, 1, MOST_STEPS)
+    stored = Contents.of_call(checkpoint) if checkpoint is not None else None
+    if stored is not None and seed is None:
+        seed = stored.header["run"]["seed"]
     try:
         simulation = Simulation(
             *delayed(potential, scheme, burn_in),
@@ -108,28 +123,14 @@ def sample(
             f"burn_in={burn_in} and n_steps={n_steps} lead to step {burn_in + n_steps}; the noise of this scheme in "
             f"{potential.dim} dimensions ends at {simulation.last_step}"
         )
-    before = simulation.state
-    frames = Frames(stride) if stride is not None and stride <= n_steps else None
-    record = [] if frames is None else [frames]
+    frames = [Frames(stride)] if stride is not None and stride <= n_steps else []
     if stride is not None and stride > n_steps > 0:
         warn(
             f"stride={stride} is larger than n_steps={n_steps}: no frame is stored. Use stride={n_steps} or less, or "
             "stride=None if none is wanted"
         )
-    watching = Watching("observers", [*record, *observers] if isinstance(observers, (tuple, list)) else observers)
-    watching.check(simulation.stepper.run, before, n_steps)
-
-    def trajectory() -> Trajectory:
-        begun = frames is not None and frames.begun
-        return Trajectory.of(simulation.stepper, frames if begun else None, before, observers)
-
-    bar = Progress.of(progress, burn_in + n_steps)
-    with carrying(lambda: (trajectory(), watching.all, simulation.step)):
-        with bar as shown:
-            if burn_in:
-                simulation.run(burn_in, progress=shown)
-            before = simulation.state
-            simulation.run(n_steps, record=watching, progress=shown)
-        result = trajectory()
-        result.warn_of_acceptance(n_steps)
-    return result
+    watching = Watching("observers", [*frames, *observers] if isinstance(observers, (tuple, list)) else observers)
+    call = Call(simulation, watching, burn_in, n_steps, observers)
+    if checkpoint is None:
+        return call.complete(progress)
+    return call.complete_with(checkpoint, checkpoint_every, stored, progress)

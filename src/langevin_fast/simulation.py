@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,9 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import arguments, checks
-from .backends.problem import State
+from .backends.problem import Recording, State
 from .boundaries import Boundary
-from .errors import carrying
+from .checkpoints import Contents, Keeper, Lock, path_of, save, unpacked
+from .errors import CheckpointError, carrying
 from .keywords import hinting
 from .observers import Frames, Observer, Watching
 from .potentials.base import Potential
@@ -21,7 +23,7 @@ from .progress import Progress
 from .readings import Readings
 from .schedules import Schedule
 from .schemes import Scheme
-from .stepping import Stepper
+from .stepping import Seam, Stepper
 from .trajectory import Trajectory, replay
 
 __all__ = ["Simulation"]
@@ -144,8 +146,10 @@ class Simulation(Readings):
         self,
         n_steps: int,
         *,
-        record: Watching | Sequence[Observer | Frames] = (),
+        record: Sequence[Observer | Frames] = (),
         progress: bool | Progress | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: int | str = "10 min",
     ) -> None:
         """Make `n_steps` steps. ``run(a); run(b)`` gives the same bits as ``run(a + b)``.
 
@@ -157,27 +161,75 @@ class Simulation(Readings):
         n_steps : int
             >= 0.
         record : sequence of observers
-            Those that look at this run alone, `Frames` among them (seven at most).
+            Those that look at this run alone, `Frames` among them (seven at most). Not with `checkpoint`, which holds
+            those of the simulation.
         progress : bool or Progress, optional
             A progress bar (tqdm). Default: when tqdm is installed, the run is long and stderr is a terminal. An open
             bar goes on.
+        checkpoint : path, optional
+            A file that holds this simulation, for :meth:`load`: written now and then, at the end, and when the run is
+            stopped by an error, Ctrl-C or SIGTERM (which then has the effect that it would have had). The one before is
+            kept too, as ``<checkpoint>.previous``. While it runs, no other process can write there.
+        checkpoint_every : int or str, default "10 min"
+            How often it is written: a number of steps (at its multiples), or a time such as "30 s", "10 min" or "2 h".
 
         Raises
         ------
         DivergenceError
-            If a particle is no longer finite (unless ``on_divergence="freeze"``); the simulation then stands at the
-            step before.
-        Exception
-            What a function of the user's raised, or a signal's handler. Whatever stops a run carries what was
-            computed, as ``.trajectory`` (with the frames of the first of `record`) and ``.observers``.
+            If a particle is no longer finite; the simulation then stands at the step before.
+        CheckpointError
+            If the checkpoint cannot be written, is in use, or holds another run or a later state of this one. The
+            simulation stays usable.
+        Interrupted
+            On Ctrl-C. This and every other error (an exception of the user's too) carries what was computed, as
+            ``.trajectory`` (with the frames of the first of `record`) and ``.observers``.
         """
+        watching = Watching("record", record)
+        if checkpoint is None:
+            self._make_steps(n_steps, progress, watching)
+            return
+        if watching.all:
+            raise ValueError("record: checkpoints do not hold it; give observers to Simulation(observers=[...])")
+        with Keeper(checkpoint, checkpoint_every, self._stepper, self._watching.observers) as keeper:
+            self._make_steps(n_steps, progress, watching, [keeper])
+
+    def make_steps(
+        self,
+        n_steps: int,
+        progress: Progress,
+        seams: Sequence[Seam],
+        recordings: Sequence[Recording] = (),
+    ) -> None:
+        """What :meth:`run` does, for frames that are there already, with seams."""
+        self._make_steps(n_steps, progress, Watching("record", ()), seams, recordings)
+
+    def observe(self, watching: Watching, n_steps: int) -> list[Recording]:
+        """Let others look from here on, in every run; the arrays for the frames among them."""
+        recordings = self._stepper.observe(watching, n_steps)
+        self._watching = watching
+        return recordings
+
+    def resume(self, stepper: Stepper, watching: Watching | None = None) -> None:
+        """Stand where a run was stored, observed by those whom it holds."""
+        self._stepper = stepper
+        if watching is not None:
+            self._watching = watching
+        self._watching.see(stepper.run, self.state, self.times_at, 0)
+
+    def _make_steps(
+        self,
+        n_steps: int,
+        progress: bool | Progress | None,
+        watching: Watching,
+        seams: Sequence[Seam] = (),
+        recordings: Sequence[Recording] = (),
+    ) -> None:
         n_steps = checks.integer("n_steps", n_steps, 0, arguments.MOST_STEPS)
         self._stepper.check_steps("n_steps", n_steps)
         first = len(self._watching.observers)
         self._stepper.dismiss(first)  # whom an interrupt in a bad moment left there
         before = self.state
         bar = Progress.of(progress, n_steps)
-        watching = Watching.of("record", record)
         watching.check(self._stepper.run, before, n_steps)
 
         def show() -> None:
@@ -187,14 +239,91 @@ class Simulation(Readings):
 
         def computed() -> tuple[Trajectory, Sequence[Observer | Frames], int]:
             show()
-            frames = watching.frames[0] if watching.frames and watching.frames[0].begun else None
+            frames = next((f for f in (*self._watching.frames, *watching.frames) if f.begun), None)
             everyone = (*self._watching.all, *watching.all)
             return Trajectory.of(self.stepper, frames, before, everyone), everyone, self.step
 
         with carrying(computed):
             with bar as shown:
-                self._stepper.advance(n_steps, self._stepper.observe(watching, n_steps), shown)
+                recordings = [*recordings, *self._stepper.observe(watching, n_steps)]
+                self._stepper.advance(n_steps, recordings, shown, seams)
             show()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything that :meth:`load` needs to go on to the same bits.
+
+        The file takes its place in one moment: whatever happens, there is a whole one. The one before is kept, as
+        ``<path>.previous``. It is a zip archive of a JSON header and NumPy arrays, with checksums.
+
+        Parameters
+        ----------
+        path : path
+
+        Raises
+        ------
+        CheckpointError
+            If it cannot be written, or another process is writing there.
+
+        Examples
+        --------
+        >>> import tempfile, pathlib, langevin_fast as lf
+        >>> simulation = lf.Simulation(lf.potentials.DoubleWell(), lf.BAOAB(0.1, friction=1.0), n_particles=9, seed=1)
+        >>> simulation.run(100)
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "run.ckpt"
+        >>> simulation.save(path)
+        >>> simulation.run(100)
+        >>> again = lf.Simulation.load(path)
+        >>> again.run(100)
+        >>> bool((again.positions == simulation.positions).all())
+        True
+        """
+        path = path_of("path", path)
+        with Lock(path):
+            save(path, self._stepper, self._watching.observers)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        potential: Potential | None = None,
+        observers: Sequence[Observer] | None = None,
+        backend: str | None = None,
+        threads: int | None = None,
+    ) -> Simulation:
+        """The simulation of a checkpoint, which goes on to the bits of one that was never interrupted.
+
+        Parameters
+        ----------
+        path : path
+            What :meth:`save` or ``run(checkpoint=...)`` wrote.
+        potential : Potential, optional
+            The potential it was made with, or its present one: wanted where it consists of Python functions that are
+            not in this process under their names, or of what no file can hold (machine code, a network). It must be the
+            same: functions are compared by their code, constants and closures.
+        observers : sequence of observers, optional
+            New ones, made with the arguments of those of the file: they are filled. Default: they are made anew.
+        backend : str, optional
+            Default: that of the file. The bits are the same.
+        threads : int, optional
+            As for :class:`Simulation`.
+
+        Raises
+        ------
+        CheckpointError
+            If the file is damaged (the message names the generation before, where that is whole), what is given is not
+            what it was written with, or this version's runs have other bits.
+        FileNotFoundError
+            If there is none.
+        """
+        stored = Contents.of(path_of("path", path))
+        if "call" in stored.header:
+            raise CheckpointError(f"{str(path)!r} belongs to lf.sample: call that again, with the same checkpoint=")
+        simulation = cls.__new__(cls)
+        watching = None if observers is None else Watching("observers", observers)
+        stepper, filled = unpacked(stored, potential, observers, backend, threads)
+        simulation.resume(stepper, watching or Watching("observers", filled))
+        return simulation
 
     def replay(
         self, particles: ArrayLike | None = None, steps: slice | None = None, *, progress: bool | None = None
@@ -259,7 +388,7 @@ class Simulation(Readings):
         except TypeError as error:
             raise TypeError(f"potential: {present!r} cannot be made with {potential!r}: {error}") from None
         time = self._stepper.times_at(self.step)
-        self._stepper.turn(arguments.changed(self._stepper.beginning, new, scheme, self.state, time))
+        self._stepper.turn(arguments.changed(self._stepper.beginning, new, scheme, self.step, time, self.state))
         # the state alone changed, and not what is shown of it
         self._watching.see(self._stepper.run, self.state, self.times_at, 0)
 

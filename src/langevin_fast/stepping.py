@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import deque
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -31,6 +32,16 @@ _SHORTEST_UNTIL_ARRIVALS = 16
 _PATH_STEPS, _PATH_BYTES = 10, 2**26
 # Grown so much in these steps, a position is that of a particle that was thrown out by too large a step.
 _RAN_AWAY = 1e3
+
+
+class Seam(Protocol):
+    """What is done between chunks, outside the compiled loops: files are written."""
+
+    def next_step(self, step: int) -> int:
+        """The next step after this one at which it has to be told, whatever the chunks."""
+
+    def reached(self) -> None:
+        """The run stands at a complete step."""
 
 
 class Stepper:
@@ -117,6 +128,11 @@ class Stepper:
         b = self.beginning
         return Run(b.problem, self.scheme, b.mass, b.backend, b.threads)
 
+    @property
+    def first_run(self) -> Run:
+        """What those were told that look from the first state on."""
+        return Stepper(History(self.history[:1]), self.history.first).run
+
     def observe(self, watching: Watching, n_steps: int) -> list[Recording]:
         """Let observers look from here on; the arrays for the frames among them."""
         state, recordings = watching.begin(self.run, self.state, n_steps)
@@ -175,11 +191,12 @@ class Stepper:
         """Raise ValueError, which names the argument, if the noise does not reach so many steps further."""
         check_last_step(self.beginning.problem, name, n_steps, self.state.step + n_steps)
 
-    def advance(self, n_steps: int, recordings: list[Recording], bar: Progress) -> None:
+    def advance(self, n_steps: int, recordings: list[Recording], bar: Progress, seams: Sequence[Seam] = ()) -> None:
         """Make `n_steps` steps; the state is always that of a complete one."""
         end = self.state.step + n_steps
         while self.state.step < end:
-            chunk = self._chunk(end - self.state.step)
+            until = min([end, *(seam.next_step(self.state.step) for seam in seams)])
+            chunk = self._chunk(until - self.state.step)
             started = time.perf_counter()
             state, error = self._make_steps(self.state, chunk, recordings)
             # the kernels pass on the array to which nothing was added
@@ -197,6 +214,8 @@ class Stepper:
             self.seconds_per_step = max(elapsed - self.seconds_per_chunk, 0.1 * elapsed) / chunk
             self._adapt_to_arrivals()
             bar.update(chunk)
+            for seam in seams:
+                seam.reached()
 
     def _make_steps(
         self, state: State, n_steps: int, recordings: list[Recording]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple, Self
 
@@ -82,9 +83,23 @@ class Looking:
         If an argument is not allowed.
     """
 
+    _given: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Remember what it is made with, so that a file can say it."""
+        self = object.__new__(cls)
+        self._given = _kept(args), _kept(kwargs)
+        return self
+
     def __init__(self, every: int = 1, start: int = 0) -> None:
         self._every = checks.integer("every", every, 1, 2**60)
         self._start = checks.integer("start", start, 0, 2**60)
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The arguments that it was made with, by name."""
+        args, kwargs = self._given
+        return dict(inspect.signature(type(self)).bind(*args, **kwargs).arguments)
 
     @property
     def every(self) -> int:
@@ -164,13 +179,22 @@ class Observer(Looking, ABC):
     def begin(self, run: Run, state: State) -> Observed:
         """Its accumulators at the state at which a run begins."""
         observed = self.at_beginning(run, self.reduction(run, state.step), state)
-        nothing = np.zeros(len(state.positions), np.int64)
-        here = nothing + state.step
-        self._accepted_before = state.accepted
-        self._contents = Contents(
-            run, observed, False, run.problem.streams, here, here, here, nothing, nothing, nothing
-        )
+        self.resume(run, observed, state.step, state.accepted, changed=False)
         return observed
+
+    @property
+    def beginning(self) -> tuple[int, np.ndarray, bool]:
+        """The step at which it began to look, acceptances up to there, and whether numbers of the run were changed."""
+        contents = self._seen()
+        return int(contents.begins[0]), self._accepted_before, contents.changed
+
+    def resume(self, run: Run, observed: Observed, begins: int, accepted: np.ndarray, *, changed: bool) -> None:
+        """Go on in a run that was stored, at which it looked from a step on."""
+        nothing = np.zeros(len(run.problem.streams), np.int64)
+        here = nothing + begins
+        self._accepted_before = accepted
+        streams = run.problem.streams
+        self._contents = Contents(run, observed, changed, streams, here, here, here, nothing, nothing, nothing)
 
     def withdraw(self) -> None:
         """Forget a run that did not begin."""
@@ -268,6 +292,15 @@ class Observer(Looking, ABC):
 
     def _of_more_steps(self, a: Contents, b: Contents) -> Observed:
         raise ValueError(f"{type(self).__name__}: consecutive runs cannot be added; those of other particles can")
+
+
+def _kept(value: Any) -> Any:
+    """A value that does not change where the user changes an array or a list."""
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_kept, value))
+    return {name: _kept(one) for name, one in value.items()} if isinstance(value, dict) else value
 
 
 def _what_is_read(contents: Contents) -> Any:

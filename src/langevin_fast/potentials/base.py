@@ -34,6 +34,8 @@ class Potential:
     """What messages call it; of compiled potentials, the name of the struct in C++."""
     backends: ClassVar[tuple[str, ...]]
     """Which backends can run it; "auto" is the first."""
+    same_bits_everywhere: ClassVar[bool] = True
+    """Whether its bits are the same on every instruction-set level."""
     has_energy: bool = True
     dim: int
     _arguments: tuple[str, ...]
@@ -84,6 +86,10 @@ class Potential:
             and self.parameters.shape == other.parameters.shape
             and all(_alike(getattr(self, name), getattr(other, name)) for name in self._arguments)
         )
+
+    def made_by(self) -> tuple[type, dict[str, Any]] | None:
+        """What makes it once more, and the arguments; None where it has to be given again."""
+        return type(self), {name: getattr(self, name) for name in self._arguments}
 
     def with_values(self, values: dict[str, Any]) -> Potential:
         """The same with other values of some arguments."""

@@ -59,6 +59,7 @@ class Batch(Potential):
     backends: ClassVar[tuple[str, ...]] = ("batch",)
     _functions: tuple[Callable[..., Any], Callable[..., Any] | None, Callable[..., Any] | None]
     _call: Callable[..., Any]
+    _arrays: str
 
     def __init__(
         self,
@@ -83,7 +84,14 @@ class Batch(Potential):
             arguments={"dim": dim},
             _functions=(gradient, energy, energy_gradient),
             _call=_CALLS[arrays],
+            _arrays=arrays,
         )
+
+    def made_by(self) -> tuple[type, dict[str, Any]]:
+        """See :meth:`Potential.made_by`."""
+        names = "gradient", "energy", "energy_gradient"
+        functions = dict(zip(names, self._functions, strict=True))
+        return Batch, {**functions, "dim": self.dim, "start": self.default_start, "arrays": self._arrays}
 
     @property
     def has_energy(self) -> bool:  # type: ignore[override]

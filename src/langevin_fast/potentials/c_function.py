@@ -62,6 +62,10 @@ class CFunction(CompiledPotential):
         """Whether U is known, and not only its gradient."""
         return "point_energy" in self._addresses
 
+    def made_by(self) -> None:
+        """See :meth:`Potential.made_by`."""
+        return None
+
     def addresses(self, dtype: Any) -> dict[str, int]:
         """See :meth:`CompiledPotential.addresses`."""
         return self._addresses

@@ -139,6 +139,12 @@ class Custom(FunctionPotential):
         """The user's function, if there is one."""
         return self._user[1]
 
+    def made_by(self) -> tuple[type, dict[str, Any]]:
+        """See :meth:`Potential.made_by`."""
+        functions = {"gradient": self.gradient_function, "energy": self.energy_function}
+        parameters = {name: getattr(self, name) for name in self._arguments}
+        return Custom, {**functions, "dim": self.dim, "start": self.default_start, "check": False, **parameters}
+
     def __repr__(self) -> str:
         energy = "" if self.energy_function is None else f"energy={self.energy_function.__name__}, "
         shown = "".join(f", {name}={checks.shorten(getattr(self, name))}" for name in self._arguments)

@@ -73,6 +73,11 @@ class Driven(Potential):
         make, args, kwargs = self._call
         return make(**{**_named(make, args, kwargs), **values})
 
+    def made_by(self) -> tuple[type, dict[str, Any]]:
+        """See :meth:`Potential.made_by`."""
+        make, args, kwargs = self._call
+        return make, _named(make, args, kwargs)
+
     @property
     def largest_curvature(self) -> float | None:
         """The largest at any time, where that is known."""

@@ -131,6 +131,12 @@ class Expression(FunctionPotential):
         """See :meth:`Potential.with_values`."""
         return self.replace(**values)
 
+    def made_by(self) -> tuple[type, dict[str, Any]]:
+        """See :meth:`Potential.made_by`."""
+        parameters = {name: getattr(self, name) for name in self._arguments}
+        named = {"expression": self._text, "variables": self.variables, "start": self.default_start}
+        return Expression, {**named, **parameters}
+
     def parameters_of(self, values: dict[str, np.ndarray]) -> np.ndarray:
         """See :meth:`Potential.parameters_of`."""
         columns = self.rows_of(values)

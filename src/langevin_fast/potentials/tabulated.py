@@ -308,6 +308,10 @@ class Tabulated(CompiledPotential):
         own = {name: getattr(self, name) for name in self._arguments}
         return Tabulated(grid=self.grid, **{**own, **values})
 
+    def made_by(self) -> tuple[type, dict[str, Any]]:
+        """See :meth:`Potential.made_by`."""
+        return Tabulated, {"grid": self.grid, **{name: getattr(self, name) for name in self._arguments}}
+
     @property
     def grid(self) -> FloatArray | tuple[FloatArray, FloatArray]:
         """The nodes: (n,), or a pair of (n,) and (m,) in two dimensions (read-only)."""

@@ -187,6 +187,10 @@ class _Compact(FunctionPotential):
         )
         self.__dict__["functions"] = pair
 
+    def made_by(self) -> None:
+        """See :meth:`Potential.made_by`."""
+        return None
+
 
 # --- bandwidths -------------------------------------------------------------------------------------------------------
 

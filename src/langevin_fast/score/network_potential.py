@@ -76,6 +76,7 @@ class NetworkPotential(CompiledPotential):
 
     kind = "NetworkPotential"
     backends = ("cpp",)
+    same_bits_everywhere = False
     has_energy = False
 
     def __init__(
@@ -117,3 +118,7 @@ class NetworkPotential(CompiledPotential):
             default_start=center,
             arguments={"dim": dim, "activation": activation, "widths": tuple(widths[1:])},
         )
+
+    def made_by(self) -> None:
+        """See :meth:`Potential.made_by`."""
+        return None

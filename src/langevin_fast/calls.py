@@ -1,0 +1,125 @@
+"""A call of lf.sample: the burn-in, then the steps that are observed, from their beginning or from a checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from .backends.problem import Recording
+from .checkpoints import Contents, FramesFile, Keeper, differences_of_runs, path_of, unpacked
+from .checkpoints.recipes import Packer, array_of
+from .errors import CheckpointError, carrying
+from .observers import Frames, Observer, Watching
+from .progress import Progress
+from .simulation import Simulation
+from .stepping import Seam
+from .trajectory import Trajectory
+
+
+class Call:
+    """What a call does.
+
+    Parameters
+    ----------
+    simulation : Simulation
+        At its first state.
+    watching : Watching
+        What looks after the burn-in, the frames of the call first.
+    burn_in, n_steps : int
+    observers : sequence of observers
+        Those of the user.
+    """
+
+    def __init__(
+        self,
+        simulation: Simulation,
+        watching: Watching,
+        burn_in: int,
+        n_steps: int,
+        observers: Sequence[Observer | Frames],
+    ) -> None:
+        watching.check(simulation.stepper.run, simulation.state, n_steps)
+        self._simulation, self._watching = simulation, watching
+        self._burn_in, self._n_steps = burn_in, n_steps
+        self._observers = tuple(observers)
+        self._before = simulation.state  # from which acceptances count
+        self._recordings: list[Recording] | None = None
+        self._files: list[FramesFile] = []
+
+    def complete(self, progress: bool | None, seams: Sequence[Seam] = ()) -> Trajectory:
+        """Make the steps that are left."""
+        simulation, end = self._simulation, self._burn_in + self._n_steps
+        bar = Progress.of(progress, end - simulation.step)
+        with carrying(lambda: (self._trajectory(), self._watching.all, simulation.step)):
+            with bar as shown:
+                if self._recordings is None:
+                    simulation.make_steps(self._burn_in - simulation.step, shown, seams)
+                    self._before = simulation.state
+                    self._recordings = simulation.observe(self._watching, self._n_steps)
+                simulation.make_steps(end - simulation.step, shown, seams, self._recordings)
+            result = self._trajectory()
+            result.warn_of_acceptance(self._n_steps)
+        return result
+
+    def complete_with(
+        self, checkpoint: Any, every: int | str, stored: Contents | None, progress: bool | None
+    ) -> Trajectory:
+        """Likewise, with a checkpoint, from the one that there is."""
+        path = path_of("checkpoint", checkpoint)
+        self._files = [FramesFile(path.with_name(f"{path.name}.frames{i}")) for i in range(len(self._watching.frames))]
+        if stored is not None:
+            self._resume(stored)
+        keeper = Keeper(path, every, self._simulation.stepper, self._watching.observers, self._told)
+        with keeper:
+            return self.complete(progress, [keeper])
+
+    def _trajectory(self) -> Trajectory:
+        begun = [frames for frames in self._watching.frames[:1] if frames.begun]
+        own = begun[0] if begun and begun[0] not in self._observers else None
+        return Trajectory.of(self._simulation.stepper, own, self._before, self._observers)
+
+    # --- checkpoints
+
+    @property
+    def _arguments(self) -> dict[str, Any]:
+        frames = [[f.every, f.start] for f in self._watching.frames]
+        return {"burn_in": self._burn_in, "n_steps": self._n_steps, "frames": frames}
+
+    def _told(self, pack: Packer) -> dict[str, Any]:
+        """What a checkpoint holds of the call; the frames are on the disk before it is."""
+        state = self._simulation.state
+        if self._recordings is None:
+            return {"call": self._arguments, "before": None, "frames": []}
+        for file, recording in zip(self._files, self._recordings, strict=True):
+            file.append(recording, state.step)
+        return {
+            "call": self._arguments,
+            "before": pack.node(self._before.accepted),
+            "frames": [file.told for file in self._files],
+        }
+
+    def _resume(self, stored: Contents) -> None:
+        """Go to where a checkpoint stands."""
+        simulation, watching, header = self._simulation, self._watching, stored.header
+        found = differences_of_runs(stored, simulation.stepper)
+        found += [
+            f"{name}={value}; in the file {header['call'].get(name)}"
+            for name, value in self._arguments.items()
+            if header["call"].get(name) != value
+        ]
+        if found:
+            raise CheckpointError(f"{str(stored.path)!r} is that of a call with other arguments: {'; '.join(found)}")
+        beginning = simulation.stepper.beginning
+        stepper, _ = unpacked(stored, simulation.potential, watching.observers, beginning.backend, beginning.threads)
+        if header["before"] is None:
+            simulation.resume(stepper)
+            return
+        self._before = dataclasses.replace(
+            simulation.state, step=self._burn_in, accepted=array_of(header["before"], stored.arrays)
+        )
+        walls = stepper.history.walls
+        self._recordings = [frames.begin(self._before, self._n_steps, walls) for frames in watching.frames]
+        for file, recording, told in zip(self._files, self._recordings, header["frames"], strict=True):
+            file.read(recording, told)
+        simulation.resume(stepper, watching)
