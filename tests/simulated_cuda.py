@@ -350,3 +350,18 @@ def test_numbers_that_change_in_time():
             a, b = (lf.sample(u, scheme, backend=backend, **arguments) for backend in ("cuda", "cpp"))
             np.testing.assert_array_equal(a.positions, b.positions)
             np.testing.assert_array_equal(a.replay([2], slice(4, 9)).positions, b.replay([2], slice(4, 9)).positions)
+
+
+def test_frames_of_several_recordings():
+    runs = []
+    for backend in ("cuda", "cpp"):
+        simulation = lf.Simulation(
+            lf.potentials.DoubleWell(), lf.BAOAB(0.1, friction=1.0), n_particles=3, seed=1, backend=backend
+        )
+        frames = [lf.observers.Frames(every, start) for every, start in ((2, 0), (3, 1), (4, 0))]
+        simulation.run(20, record=frames)
+        runs.append(frames)
+    for a, b in zip(*runs, strict=True):
+        np.testing.assert_array_equal(a.steps, b.steps)
+        np.testing.assert_array_equal(a.positions, b.positions)
+        np.testing.assert_array_equal(a.velocities, b.velocities)

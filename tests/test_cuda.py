@@ -90,8 +90,8 @@ def ptx(monkeypatch, potential, scheme, precision):
     n_state, matrix, cube = 2 if layout.has_velocities else 1, real[:, ::1], real[:, :, ::1]
     integers, u64 = types.int64[::1], types.uint64
     signature = types.void(
-        *[matrix] * (2 * n_state), *[cube] * n_state, u64[::1], matrix, integers, integers, types.int32[::1],
-        u64, u64, *[types.int64] * 5, *[cube] * sum(map(len, layout.shapes)),
+        *[matrix] * (2 * n_state), *[cube] * n_state, integers, u64[::1], matrix, integers, integers,
+        types.int32[::1], u64, u64, *[types.int64] * 3, *[cube] * sum(map(len, layout.shapes)),
     )  # fmt: skip
     with without_contraction():
         return cuda.compile_ptx(kernel(potential.functions, layout).py_func, signature, cc=(9, 0))[0]
@@ -184,10 +184,19 @@ def test_divergence_on_a_gpu():
 
 
 def test_frames_are_split_into_launches():
-    frames = lf.backends.problem.Recording(10, 5, np.empty((100, 1, 1)), None)
-    # nothing to store before the first frame
-    assert cuda_backend._looks_ahead([frames], 0, 9, 8) == (0, 0, -1, 9)
-    assert cuda_backend._looks_ahead([frames], 0, 21, 8) == (0, 3, 10, 21)
-    assert cuda_backend._looks_ahead([frames], 20, 31, 8) == (3, 5, 25, 31)
+    def ahead(step, end, most=100):
+        steps, until = cuda_backend._frames_ahead(recordings, step, end, most)
+        return steps.tolist(), until
+
+    recording = lf.backends.problem.Recording
+    recordings = [recording(10, 5, np.empty((100, 1, 1)), None)]
+    assert ahead(0, 9) == ([], 9)
+    assert ahead(0, 21) == ([10, 15, 20], 21)
+    assert ahead(20, 31) == ([25, 30], 31)
     # two frames at a time: the launch ends with the second
-    assert cuda_backend._looks_ahead([frames], 20, 500, cuda_backend._RECORDING_BYTES // 2) == (3, 5, 25, 30)
+    assert ahead(20, 500, most=2) == ([25, 30], 30)
+    # several recordings share a frame
+    recordings.append(recording(11, 4, np.empty((3, 1, 1)), None))
+    assert ahead(10, 26) == ([11, 15, 19, 20, 25], 26)
+    recordings.clear()
+    assert ahead(0, 9) == ([], 9)

@@ -101,22 +101,17 @@ class CudaRunner:
         while step < end:
             until, row = (end, 0) if rows is None else _one_row(rows, step, end)
             until = int(min(until, watch.next))
-            begin, stop, next_frame, until = _looks_ahead(
-                recordings, step, until, n * dim * len(kinds) * problem.dtype().itemsize
-            )
-            shape = (max(stop - begin, 1), n, dim)
-            stored = [cuda.device_array(shape, problem.dtype) for _ in kinds]
+            most = max(_RECORDING_BYTES // (n * dim * len(kinds) * problem.dtype().itemsize), 1)
+            frame_steps, until = _frames_ahead(recordings, step, until, most)
+            stored = [cuda.device_array((max(len(frame_steps), 1), n, dim), problem.dtype) for _ in kinds]
             moves = [array for pair in zip(inside, outside, strict=True) for array in pair]
             with launching():
                 run[-(-n // n_threads), n_threads](
-                    *moves, *stored, self.streams, self.parameters, accepted, diverged, not_finite, *keys,
-                    step, until - step, next_frame, recordings[0].every if recordings else 0, row, *self.coefficients,
+                    *moves, *stored, cuda.to_device(np.append(frame_steps, -1)), self.streams, self.parameters,
+                    accepted, diverged, not_finite, *keys, step, until - step, row, *self.coefficients,
                 )  # fmt: skip
-            if stop > begin:
-                recordings[0].positions[begin:stop] = stored[0].copy_to_host()
-                if recordings[0].velocities is not None:
-                    recordings[0].velocities[begin:stop] = stored[1].copy_to_host()
-            _store(recordings[1:], step, until, outside)
+            if len(frame_steps):
+                _store(recordings, step, until, frame_steps, [frames.copy_to_host() for frames in stored])
             inside, outside, step = outside, inside, until
             if step == watch.next:
                 # what is not finite is found at the end of the steps, and then all this is made once more
@@ -175,33 +170,23 @@ def _one_row(rows: np.ndarray, step: int, end: int) -> tuple[int, int]:
     return (step + int(changes[0]) if len(changes) else end), int(left[0])
 
 
-def _looks_ahead(
-    recordings: Sequence[Recording], step: int, end: int, bytes_per_look: int
-) -> tuple[int, int, int, int]:
-    """The looks [begin, stop) that the next launch stores, the step of the first (-1: none), and where it ends.
-
-    The kernel stores for the first recording. The others have what they look at at the end of a launch.
-    """
-    for other in recordings[1:]:
-        if other.until(end) > other.until(step):
-            end = other.first + other.until(step) * other.every
-    if not recordings:
-        return 0, 0, -1, end
-    first = recordings[0]
-    begin, stop = first.until(step), first.until(end)
-    if stop == begin:
-        return begin, begin, -1, end
-    most = max(_RECORDING_BYTES // bytes_per_look, 1)
-    if stop - begin > most:
-        stop = begin + most
-        end = first.first + (stop - 1) * first.every
-    return begin, stop, first.first + begin * first.every, end
+def _frames_ahead(recordings: Sequence[Recording], step: int, end: int, most: int) -> tuple[np.ndarray, int]:
+    """The steps after which the next launch stores the state, `most` at most, and where it ends."""
+    steps = np.unique(np.concatenate([np.zeros(0, np.int64), *(_steps_of(r, step, end) for r in recordings)]))
+    return (steps, end) if len(steps) <= most else (steps[:most], int(steps[most - 1]))
 
 
-def _store(recordings: Sequence[Recording], step: int, until: int, state: list[Any]) -> None:
+def _steps_of(recording: Recording, step: int, until: int) -> np.ndarray:
+    return recording.first + recording.every * np.arange(recording.until(step), recording.until(until))
+
+
+def _store(
+    recordings: Sequence[Recording], step: int, until: int, frame_steps: np.ndarray, frames: list[np.ndarray]
+) -> None:
+    """Give each recording those of the frames that it takes."""
     for recording in recordings:
-        looks = recording.until(until)
-        if looks > recording.until(step):
-            recording.positions[looks - 1] = state[0].copy_to_host()
-            if recording.velocities is not None:
-                recording.velocities[looks - 1] = state[1].copy_to_host()
+        looks = slice(recording.until(step), recording.until(until))
+        which = np.searchsorted(frame_steps, _steps_of(recording, step, until))
+        recording.positions[looks] = frames[0][which]
+        if recording.velocities is not None:
+            recording.velocities[looks] = frames[1][which]

@@ -188,9 +188,9 @@ def source(layout: Layout) -> str:
     """Python code of the kernel.
 
     Its arguments: the state before and after (x_in, x_out, and v_in, v_out where there are velocities), frames_x and
-    frames_v, streams, parameters (rows, p), accepted, diverged, a flag that is set if a particle is not finite at the
-    end, the halves of the seed, first_step, n_steps, next_frame, stride (0: no frames), the row of the schedule, then
-    the coefficients in order, each (1 or rows, 1 or n, 1 or dim).
+    frames_v, the steps after which there are frames, with one more that never comes, streams, parameters (rows, p),
+    accepted, diverged, a flag that is set if a particle is not finite at the end, the halves of the seed, first_step,
+    n_steps, the row of the schedule, then the coefficients in order, each (1 or rows, 1 or n, 1 or dim).
     """
     return _Source(layout).text()
 
@@ -227,8 +227,8 @@ class _Source:
         layout = self.layout
         state = ("x", "v") if layout.has_velocities else ("x",)
         names = [f"{s}_{which}" for s in state for which in ("in", "out")] + [f"frames_{s}" for s in state]
-        names += ["streams", "parameters", "accepted", "diverged", "not_finite", "key0", "key1"]
-        names += ["first_step", "n_steps", "next_frame", "stride", "row_now"]
+        names += ["frame_steps", "streams", "parameters", "accepted", "diverged", "not_finite", "key0", "key1"]
+        names += ["first_step", "n_steps", "row_now"]
         names += [f"k{i}_{j}" for i, shapes in enumerate(layout.shapes) for j in range(len(shapes))]
         with self.block(f"def kernel({', '.join(names)}):"):
             self.write("i = cuda.grid(1)")
@@ -242,7 +242,7 @@ class _Source:
                     self.check(state)
                 with self.block("if step == next_frame:"):
                     self.each_component(*(f"frames_{s}[frame, i, {{c}}] = {s}[{{c}}]" for s in state))
-                    self.write("frame += 1", "next_frame += stride")
+                    self.write("frame += 1", "next_frame = frame_steps[frame]")
             self.epilogue(state)
         return "\n".join(self.lines) + "\n"
 
@@ -270,7 +270,7 @@ class _Source:
         if layout.metropolised:
             self.write("test_block = u64(0xFFFFFFFFFFFFFFFF)")
             self.write(f"{self.words_of('w')} = {', '.join(['zero'] * self.words)}", "n_accepted = 0")
-        self.write("step, frame = first_step, 0")
+        self.write("step, frame, next_frame = first_step, 0, frame_steps[0]")
         if layout.checked:
             self.write("frozen = diverged[i] >= 0")
             self.each_component(*(f"last_{s}[{{c}}] = {s}[{{c}}]" for s in state))
