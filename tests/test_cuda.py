@@ -74,7 +74,8 @@ def ptx(monkeypatch, potential, scheme, precision):
     import numba.cuda.dispatcher
     from numba.cuda import types
 
-    from langevin_fast.gpu.kernel import Layout, kernel, without_contraction
+    from langevin_fast.gpu.kernel import kernel, without_contraction
+    from langevin_fast.gpu.source import Layout
 
     try:
         from numba.cuda.cudadrv.nvvm import NVVM

@@ -77,7 +77,8 @@ class CudaRunner:
         """The state `n_steps` later, or None if a particle is not finite and was not looked at after every step."""
         from numba import cuda
 
-        from ..gpu.kernel import Layout, kernel, launching
+        from ..gpu.kernel import kernel, launching
+        from ..gpu.source import Layout
 
         problem = self.problem
         n, dim = state.positions.shape
