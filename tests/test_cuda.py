@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from cases import POTENTIALS, PRECISIONS, covering, problem, python_environment, run_python
+from test_observers import look_at
 
 import langevin_fast as lf
 from langevin_fast import backends
@@ -69,10 +70,11 @@ def test_environment_of_the_simulator_is_not_that_of_these_tests():
 # --- machine code -----------------------------------------------------------------------------------------------------
 
 
-def ptx(monkeypatch, potential, scheme, precision):
+def ptx(monkeypatch, potential, scheme, precision, observers=()):
     """What the compiler makes of the kernel for a GPU of compute capability 9.0, as text."""
     import numba.cuda.dispatcher
     from numba.cuda import types
+    from numba.cuda.np.numpy_support import from_dtype
 
     from langevin_fast.gpu.kernel import kernel, without_contraction
     from langevin_fast.gpu.source import Layout
@@ -85,14 +87,26 @@ def ptx(monkeypatch, potential, scheme, precision):
         pytest.skip(f"no NVVM library: {error}")
     device = SimpleNamespace(compute_capability=(9, 0))
     monkeypatch.setattr(numba.cuda.dispatcher, "get_current_device", lambda: device)
-    p = Simulation(potential, scheme, n_particles=4, precision=precision, backend="numba")._stepper.beginning.problem
-    layout = Layout.of(p.program, potential.dim, p.dtype, checked=False)
+    monkeypatch.setattr(cuda_backend, "_on_gpu", lambda arrays, dtype=None: np.concatenate(arrays, dtype=dtype))
+    run = Simulation(potential, scheme, n_particles=4, precision=precision, backend="numba", observers=observers)
+    p, observed = run.stepper.beginning.problem, run.state.observed
+    looks = cuda_backend._Looks(observed, p.dtype)
+    layout = Layout.of(
+        p.program,
+        potential.dim,
+        p.dtype,
+        checked=looks.moves,
+        observations=looks.observations,
+        weights=looks.per_particle_or_component,
+    )
     real = types.float32 if precision == "single" else types.float64
     n_state, matrix, cube = 2 if layout.has_velocities else 1, real[:, ::1], real[:, :, ::1]
     integers, u64 = types.int64[::1], types.uint64
+    arrays = looks.arguments(looks.accumulators(observed))
     signature = types.void(
         *[matrix] * (2 * n_state), *[cube] * n_state, integers, u64[::1], matrix, integers, integers,
         types.int32[::1], u64, u64, *[types.int64] * 3, *[cube] * sum(map(len, layout.shapes)),
+        *[types.Array(from_dtype(array.dtype), array.ndim, "C") for array in arrays],
     )  # fmt: skip
     with without_contraction():
         return cuda.compile_ptx(kernel(potential.functions, layout).py_func, signature, cc=(9, 0))[0]
@@ -155,6 +169,17 @@ def gradient(x, out, k):
 def test_custom_compiled_for_a_gpu(monkeypatch, precision):
     potential = lf.potentials.Custom(energy=energy, gradient=gradient, dim=1, k=2.0)
     assert_same_arithmetic(ptx(monkeypatch, potential, lf.MALA(0.1), precision), precision)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("scheme", [lf.ULA(0.1), lf.MALA(0.1), lf.BAOAB(0.1, friction=1.0)], ids=repr)
+def test_observers_compiled_for_a_gpu(monkeypatch, scheme, precision):
+    moving = [lf.observers.FirstPassage("x > 0", on_arrival=mode) for mode in ("stop", "restart")]
+    observers = [*look_at(scheme, 1), lf.observers.Expectation(lambda x: x[0] if x[0] > 0 else 1), *moving]
+    code = ptx(monkeypatch, lf.potentials.DoubleWell(), scheme, precision, observers)
+    assert not re.search(r"\bfma\.", code) and ".approx" not in code and ".ftz" not in code
+    assert ".local" not in code, "state and values are not in registers"
+    assert re.search(r"(atom|red)\S*\.add\.u64", code)
 
 
 # --- on a GPU ---------------------------------------------------------------------------------------------------------

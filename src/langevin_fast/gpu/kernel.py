@@ -15,6 +15,7 @@ from numba.cuda import config
 
 from ..functions import Functions
 from .device_functions import Noise, device, elementary, of_user
+from .reductions import REDUCTIONS
 from .source import Layout, source
 
 
@@ -26,6 +27,7 @@ def kernel(functions: Functions, layout: Layout) -> Any:
     names = {
         "cuda": cuda,
         "real": dtype,
+        "double": np.float64,
         "u64": np.uint64,
         "dim": layout.dim,
         "zero": dtype(0),
@@ -38,6 +40,13 @@ def kernel(functions: Functions, layout: Layout) -> Any:
     }
     if layout.metropolised:
         names["energy_gradient"] = _energy_gradient(functions, names["gradient"], dtype)
+    elif layout.observes_energy:
+        names["energy_of"] = of_user(functions.energy, dtype)  # type: ignore[arg-type]
+    for j, o in enumerate(layout.observations):
+        names[o.reduction] = REDUCTIONS[o.reduction]
+        for s, read in enumerate(o.reads):
+            if read.function is not None:
+                names[f"f{j}_{s}"] = of_user(read.function.energy, dtype)  # type: ignore[arg-type]
     exec(compile(source(layout), "<cuda kernel>", "exec"), names)
     return cuda.jit(names["kernel"])
 
@@ -78,7 +87,7 @@ def launching() -> Iterator[None]:
         try:
             yield
         except (errors.NumbaError, numba_errors.NumbaError) as error:
-            raise TypeError(f"numba-cuda cannot compile the potential: {error}") from None
+            raise TypeError(f"numba-cuda cannot compile the potential, or what observers read: {error}") from None
 
 
 _LOCK = threading.Lock()

@@ -2,17 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import _core
+from ..functions import Functions
 from ..schemes import OPERATIONS, Program
 
 # Up to here loops over components are written out, so that the state stays in registers.
 _LARGEST_UNROLLED = 16
+
+
+class Read(NamedTuple):
+    """What an observer reads of a particle: see Source in backends/problem.py.
+
+    Attributes
+    ----------
+    weight : int
+        Which of the weights it takes.
+    arguments : str
+        Of a function: "x", or "z" for x, v and U one after the other.
+    """
+
+    quantity: str
+    component: int
+    weight: int
+    function: Functions | None
+    arguments: str
+    reads_energy: bool
+
+    @property
+    def reads_gradient(self) -> bool:
+        """Whether the gradient is wanted."""
+        return self.quantity in ("virial", "half_step_kinetic")
+
+
+class Observation(NamedTuple):
+    """An observer: what it reads, the reduction that takes it, and whether that moves particles."""
+
+    reduction: str
+    reads: tuple[Read, ...]
+    stops: bool
+    restarts: bool
 
 
 class Layout(NamedTuple):
@@ -27,7 +61,10 @@ class Layout(NamedTuple):
     shapes : tuple of tuple of (bool, bool, bool)
         Of each operation, whether its coefficients have a value per row of a schedule, per particle, per component.
     checked : bool
-        Whether a particle is stopped at the step after which it is not finite.
+        Whether a particle is stopped at the step after which it is not finite; always where observers move particles.
+    observations : tuple of Observation
+    weights : (bool, bool)
+        Whether the weights of what observers read have a value per particle, per component.
     """
 
     letters: str
@@ -39,9 +76,20 @@ class Layout(NamedTuple):
     dim: int
     single: bool
     checked: bool
+    observations: tuple[Observation, ...]
+    weights: tuple[bool, bool]
 
     @classmethod
-    def of(cls, program: Program, dim: int, dtype: Any, *, checked: bool) -> Layout:
+    def of(
+        cls,
+        program: Program,
+        dim: int,
+        dtype: Any,
+        *,
+        checked: bool,
+        observations: tuple[Observation, ...] = (),
+        weights: tuple[bool, bool] = (False, False),
+    ) -> Layout:
         """The layout for a program with its coefficients."""
         shapes = tuple(
             tuple((k.shape[0] > 1, k.shape[1] > 1, k.shape[2] > 1) for k in group) for group in program.coefficients
@@ -57,6 +105,8 @@ class Layout(NamedTuple):
             dim,
             np.dtype(dtype) == np.float32,
             checked,
+            observations,
+            weights,
         )
 
     @property
@@ -73,6 +123,11 @@ class Layout(NamedTuple):
     def looks_ahead(self) -> bool:
         """Whether normals of the next step are used."""
         return "looks_ahead" in self.properties
+
+    @property
+    def observes_energy(self) -> bool:
+        """Whether an observer reads U."""
+        return any(read.reads_energy for o in self.observations for read in o.reads)
 
 
 # What each operation does with component {{c}}; its coefficients by name, its normals as xi (and xi_ahead, xi where it
@@ -98,6 +153,10 @@ def source(layout: Layout) -> str:
     frames_v, the steps after which there are frames, with one more that never comes, streams, parameters (rows, p),
     accepted, diverged, a flag that is set if a particle is not finite at the end, the halves of the seed, first_step,
     n_steps, the row of the schedule, then the coefficients in order, each (1 or rows, 1 or n, 1 or dim).
+
+    Where there are observers: the plan, of each its first and every, and where its part of the next arrays begins;
+    sizes, numbers, reals (rows, n), marks (rows, n) and counts; weights (k, 1 or n, 1 or dim); and the positions and
+    velocities at which particles go on, for each that puts them there.
     """
     return _Source(layout).text()
 
@@ -137,6 +196,9 @@ class _Source:
         names += ["frame_steps", "streams", "parameters", "accepted", "diverged", "not_finite", "key0", "key1"]
         names += ["first_step", "n_steps", "row_now"]
         names += [f"k{i}_{j}" for i, shapes in enumerate(layout.shapes) for j in range(len(shapes))]
+        if layout.observations:
+            names += ["plan", "sizes", "numbers", "reals", "marks", "counts", "weights"]
+            names += [f"restart{j}_{s}" for j, o in enumerate(layout.observations) if o.restarts for s in state]
         with self.block(f"def kernel({', '.join(names)}):"):
             self.write("i = cuda.grid(1)")
             with self.block("if i >= x_in.shape[0]:"):
@@ -150,6 +212,8 @@ class _Source:
                 with self.block("if step == next_frame:"):
                     self.each_component(*(f"frames_{s}[frame, i, {{c}}] = {s}[{{c}}]" for s in state))
                     self.write("frame += 1", "next_frame = frame_steps[frame]")
+                if layout.observations:
+                    self.look(state)
             self.epilogue(state)
         return "\n".join(self.lines) + "\n"
 
@@ -180,7 +244,9 @@ class _Source:
         self.write("step, frame, next_frame = first_step, 0, frame_steps[0]")
         if layout.checked:
             self.write("frozen = diverged[i] >= 0")
-            self.each_component(*(f"last_{s}[{{c}}] = {s}[{{c}}]" for s in state))
+            self.keep(state)
+        if layout.observations:
+            self.begin_looks()
         if layout.looks_ahead:
             self.draw("u64(step) * u64(dim)", "xi_ahead[{c}] = xi")
         self.gradient_is_current = layout.metropolised or self.survives_a_step()
@@ -229,10 +295,7 @@ class _Source:
         for i, letter in enumerate(layout.letters):
             operation = OPERATIONS[letter]
             is_ = operation.properties
-            k = {
-                name: f"c{i}_{j}[{{c}}]" if layout.shapes[i][j][2] else f"c{i}_{j}"
-                for j, name in enumerate(operation.coefficients)
-            }
+            k = self.coefficients(i)
             if "reads_gradient" in is_ and not current:
                 self.compute_gradient()
                 current = True
@@ -257,6 +320,13 @@ class _Source:
             else:
                 self.each_component(*lines)
             current = current and "moves" not in is_
+
+    def coefficients(self, i: int) -> dict[str, str]:
+        """Those of operation number i, by name."""
+        return {
+            name: f"c{i}_{j}[{{c}}]" if self.layout.shapes[i][j][2] else f"c{i}_{j}"
+            for j, name in enumerate(OPERATIONS[self.layout.letters[i]].coefficients)
+        }
 
     def test(self, k: dict[str, str], draw: int) -> None:
         self.write("backward = zero")
@@ -289,10 +359,18 @@ class _Source:
             self.write("frozen = True", "diverged[i] = step")
         with self.block("if frozen:"):
             self.each_component(*(f"{s}[{{c}}] = last_{s}[{{c}}]" for s in state))
+            if self.layout.metropolised:
+                self.write("n_accepted = last_accepted")
             if self.gradient_is_current:
                 self.compute_gradient()
         with self.block("else:"):
-            self.each_component(*(f"last_{s}[{{c}}] = {s}[{{c}}]" for s in state))
+            self.keep(state)
+
+    def keep(self, state: tuple[str, ...]) -> None:
+        """The state is the one at which the particle stays where the next step is its bad one."""
+        self.each_component(*(f"last_{s}[{{c}}] = {s}[{{c}}]" for s in state))
+        if self.layout.metropolised:
+            self.write("last_accepted = n_accepted")
 
     def epilogue(self, state: tuple[str, ...]) -> None:
         self.each_component(*(f"{s}_out[i, {{c}}] = {s}[{{c}}]" for s in state))
@@ -301,3 +379,100 @@ class _Source:
         self.sum_of_zeros(state)
         with self.block("if bad != zero and diverged[i] < 0:"):
             self.write("not_finite[0] = 1")
+
+    # --- observers: the same arithmetic as in cpp/kernels/observing.hpp
+
+    def begin_looks(self) -> None:
+        """How often each observer has looked, after which step it does so next; who was stopped before."""
+        observations = self.layout.observations
+        for j, o in enumerate(observations):
+            self.write(
+                f"values{j} = cuda.local.array({max(len(o.reads), 1)}, double)",  # there are no empty ones
+                f"index{j} = max((step - plan[{j}, 0]) // plan[{j}, 1] + 1, 0)",
+                f"due{j} = plan[{j}, 0] + index{j} * plan[{j}, 1]",
+            )
+            if o.stops:
+                self.write(f"frozen = frozen or {self.mark(j, 0)} >= 0")
+        if any(read.arguments == "z" for o in observations for read in o.reads):
+            self.write(f"z = cuda.local.array({2 * self.layout.dim + 1}, real)")
+        self.find_next_look()
+
+    def find_next_look(self) -> None:
+        self.write("next_look = due0")
+        self.write(*(f"next_look = min(next_look, due{j})" for j in range(1, len(self.layout.observations))))
+
+    def mark(self, j: int, row: int) -> str:
+        """A mark of the particle, of observer j."""
+        return f"marks[plan[{j}, 5] + {row}, i]"
+
+    def look(self, state: tuple[str, ...]) -> None:
+        """Show the state to the observers that look after this step; then those that move particles do."""
+        observations = self.layout.observations
+        moving = " and not frozen" if self.layout.checked else ""
+        with self.block(f"if step == next_look{moving}:"):
+            self.evaluate()
+            for j, o in enumerate(observations):
+                with self.block(f"if step == due{j}:"):
+                    for s, read in enumerate(o.reads):
+                        self.read(f"values{j}[{s}]", read, f"f{j}_{s}")
+                    parts = [f"{name}[plan[{j}, {at}] :]" for at, name in ((2, "sizes"), (3, "numbers"))]
+                    parts += [f"{name}[plan[{j}, {at}] :, i]" for at, name in ((4, "reals"), (5, "marks"))]
+                    self.write(
+                        f"{o.reduction}(index{j}, step, values{j}, {', '.join(parts)}, counts[plan[{j}, 6] :], i)",
+                        f"index{j} += 1",
+                        f"due{j} += plan[{j}, 1]",
+                    )
+            for j, o in enumerate(observations):
+                if o.stops:
+                    self.write(f"frozen = frozen or {self.mark(j, 0)} == step")
+            for j, o in enumerate(observations):
+                if o.restarts:
+                    with self.block(f"if {self.mark(j, 1)} == step and not frozen:"):
+                        self.each_component(*(f"{s}[{{c}}] = restart{j}_{s}[i, {{c}}]" for s in state))
+                        self.keep(state)
+                        if self.gradient_is_current:
+                            self.compute_gradient()
+            self.find_next_look()
+
+    def evaluate(self) -> None:
+        """U and the gradient, where those that look now read them and the steps do not keep them."""
+        if not self.gradient_is_current:
+            self.if_read(lambda read: read.reads_gradient, "gradient(x, g, p)")
+        if not self.layout.metropolised and self.layout.observes_energy:
+            self.write("energy = zero")
+            self.if_read(lambda read: read.reads_energy, "energy = real(energy_of(x, p))")
+
+    def if_read(self, wanted: Callable[[Read], bool], line: str) -> None:
+        due = [f"step == due{j}" for j, o in enumerate(self.layout.observations) if any(map(wanted, o.reads))]
+        if due:
+            with self.block(f"if {' or '.join(due)}:"):
+                self.write(line)
+
+    def read(self, to: str, read: Read, function: str) -> None:
+        """What an observer reads goes to one of its values."""
+        simple = {"position": "x", "unwrapped": "x", "velocity": "v"}
+        if read.quantity in simple:
+            self.write(f"{to} = {simple[read.quantity]}[{read.component}]")
+        elif read.quantity == "energy":
+            self.write(f"{to} = energy")
+        elif read.quantity == "function":
+            if read.arguments == "z":
+                v = "v[{c}]" if self.layout.has_velocities else "zero"
+                self.each_component("z[{c}] = x[{c}]", f"z[dim + {{c}}] = {v}")
+                self.write(f"z[{2 * self.layout.dim}] = {'energy' if read.reads_energy else 'zero'}")
+            self.write(f"{to} = real({function}({read.arguments}, p))")
+        else:
+            per_particle, per_component = self.layout.weights
+            weight = f"weights[{read.weight}, {'i' if per_particle else 0}, {'{c}' if per_component else 0}]"
+            kick = self.coefficients(len(self.layout.letters) - 1).get("time_over_mass")
+            term = {
+                "kinetic": [f"total = total + {weight} * v[{{c}}] * v[{{c}}]"],
+                "half_step_kinetic": [
+                    f"half = v[{{c}}] + {kick} * g[{{c}}]",
+                    f"total = total + {weight} * half * half",
+                ],
+                "virial": [f"total = total + (x[{{c}}] - {weight}) * g[{{c}}]"],
+            }[read.quantity]
+            self.write("total = zero")
+            self.each_component(*term)
+            self.write(f"{to} = total")
