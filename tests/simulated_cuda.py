@@ -471,6 +471,27 @@ def test_some_arrive_and_some_freeze(mode):
     assert_same_simulation(a, b)
 
 
+@pytest.mark.parametrize("parts", [[10], [6, 4], [3, 7], [1] * 10], ids=repr)
+def test_a_particle_that_diverges_after_it_has_started_anew(parts):
+    """It stays where it started: its last state."""
+    h = 10.0
+    stiffness = lf.Schedule([0.0, 5 * h, 5.5 * h], [0.0, 0.0, 1e308])
+    potential = lf.potentials.Expression("k * x**2 / 2 - 0.01 * x", variables="x", k=stiffness)
+    passage = lf.observers.FirstPassage("x > 0", on_arrival="restart")
+    simulation = lf.Simulation(
+        potential,
+        lf.ULA(h, kT=1e-12),
+        initial=[-0.55],
+        seed=1,
+        backend="cuda",
+        on_divergence="freeze",
+        observers=[passage],
+    )
+    for n in parts:
+        simulation.run(n)
+    assert (passage.steps, simulation.diverged, simulation.positions) == ([6], [7], [[-0.55]])
+
+
 def test_arrivals_of_copies():
     simulation = lf.Simulation(
         lf.potentials.DoubleWell(),

@@ -53,7 +53,7 @@ ROOMS = {
     "jit": {"jit.aliases", "jit.packs", "jit.lane_functions", "jit.rebuilt"},
     "symbolic": {"symbolic.graph"},
     "fokker_planck": {"fokker_planck.comparison", "fokker_planck.grid"},
-    "gpu": {"gpu.device_functions", "gpu.source"},
+    "gpu": {"gpu.device_functions", "gpu.reductions", "gpu.source"},
     "cross_check": {"cross_check", "cross_check.report"},
     "score": {"score.functions", "score.objectives", "score.network_potential", "score.network_file", "score.network"},
 }

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from cases import POTENTIALS, PRECISIONS, covering, problem, python_environment, run_python
-from test_observers import look_at
+from test_observers import assert_same, look_at
 
 import langevin_fast as lf
 from langevin_fast import backends
@@ -171,8 +171,11 @@ def test_custom_compiled_for_a_gpu(monkeypatch, precision):
     assert_same_arithmetic(ptx(monkeypatch, potential, lf.MALA(0.1), precision), precision)
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("scheme", [lf.ULA(0.1), lf.MALA(0.1), lf.BAOAB(0.1, friction=1.0)], ids=repr)
+@pytest.mark.parametrize(
+    ("scheme", "precision"),
+    [(lf.ULA(0.1), "double"), (lf.MALA(0.1), "double"), (lf.BAOAB(0.1, friction=1.0), "single")],
+    ids=repr,
+)
 def test_observers_compiled_for_a_gpu(monkeypatch, scheme, precision):
     moving = [lf.observers.FirstPassage("x > 0", on_arrival=mode) for mode in ("stop", "restart")]
     observers = [*look_at(scheme, 1), lf.observers.Expectation(lambda x: x[0] if x[0] > 0 else 1), *moving]
@@ -200,6 +203,29 @@ def test_gpu_has_the_bits_of_cpp(name, scheme, precision):
     ]
     np.testing.assert_array_equal(runs[0].positions, runs[1].positions)
     np.testing.assert_array_equal(runs[0].final.accepted, runs[1].final.accepted)
+
+
+@on_gpu
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("scheme", [lf.ULA(0.05), lf.MALA(0.1), lf.BAOAB(0.2, friction=1.0)], ids=repr)
+def test_observers_on_a_gpu_have_the_bits_of_cpp(scheme, precision):
+    runs = []
+    for backend in ("cuda", "cpp"):
+        run = Simulation(
+            lf.potentials.DoubleWell(),
+            scheme,
+            initial=np.where(np.arange(1000) % 100, -1.0, 9.0)[:, np.newaxis],  # some are thrown out
+            seed=7,
+            precision=precision,
+            backend=backend,
+            on_divergence="freeze",
+            observers=[*look_at(scheme, 1), lf.observers.FirstPassage("0 < x < 3", on_arrival="stop")],
+        )
+        for n in (1, 150, 50):
+            run.run(n)
+        runs.append(run)
+    assert_same(runs[0].observers, runs[1].observers)
+    np.testing.assert_array_equal(runs[0].positions, runs[1].positions)
 
 
 @on_gpu
