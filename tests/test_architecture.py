@@ -53,7 +53,7 @@ ROOMS = {
     "jit": {"jit.aliases", "jit.packs", "jit.lane_functions", "jit.rebuilt"},
     "symbolic": {"symbolic.graph"},
     "fokker_planck": {"fokker_planck.comparison", "fokker_planck.grid"},
-    "gpu": {"gpu.device_functions", "gpu.reductions", "gpu.source"},
+    "gpu": {"gpu.device_functions", "gpu.layout", "gpu.reductions", "gpu.source"},
     "cross_check": {"cross_check", "cross_check.report"},
     "score": {"score.functions", "score.objectives", "score.network_potential", "score.network_file", "score.network"},
 }
@@ -74,7 +74,7 @@ BACKENDS_MAY_IMPORT = {
     "jit.groups",
     "gpu",
     "gpu.kernel",
-    "gpu.source",
+    "gpu.layout",
     "_core",
 }
 

@@ -77,7 +77,7 @@ def ptx(monkeypatch, potential, scheme, precision, observers=()):
     from numba.cuda.np.numpy_support import from_dtype
 
     from langevin_fast.gpu.kernel import kernel, without_contraction
-    from langevin_fast.gpu.source import Layout
+    from langevin_fast.gpu.layout import Layout
 
     try:
         from numba.cuda.cudadrv.nvvm import NVVM

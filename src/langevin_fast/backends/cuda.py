@@ -79,7 +79,7 @@ class CudaRunner:
         from numba import cuda
 
         from ..gpu.kernel import kernel, launching
-        from ..gpu.source import Layout
+        from ..gpu.layout import Layout
 
         problem = self.problem
         n, dim = state.positions.shape
@@ -155,7 +155,7 @@ class _Looks:
     """
 
     def __init__(self, observed: Sequence[Observed], dtype: Any) -> None:
-        from ..gpu.source import Observation, Read
+        from ..gpu.layout import Observation, Read
 
         self.reductions = reductions = [o.reduction for o in observed]
         self.moves = any(r.stops or r.restart is not None for r in reductions)

@@ -15,8 +15,9 @@ from numba.cuda import config
 
 from ..functions import Functions
 from .device_functions import Noise, device, elementary, of_user
+from .layout import Layout
 from .reductions import REDUCTIONS
-from .source import Layout, source
+from .source import source
 
 
 @lru_cache(maxsize=256)
