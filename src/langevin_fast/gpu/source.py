@@ -87,10 +87,13 @@ class _Source:
                 self.write("return")
             self.prologue(state)
             with self.block("for _ in range(n_steps):"):
-                self.step()
-                self.write("step += 1")
                 if layout.checked:
-                    self.check(state)
+                    with self.block("if not frozen:"):
+                        self.step()
+                        self.check(state)
+                else:
+                    self.step()
+                self.write("step += 1")
                 with self.block("if step == next_frame:"):
                     self.each_component(*(f"frames_{s}[frame, i, {{c}}] = {s}[{{c}}]" for s in state))
                     self.write("frame += 1", "next_frame = frame_steps[frame]")
@@ -236,23 +239,17 @@ class _Source:
         self.each_component(*(f"bad += {s}[{{c}}] * zero" for s in state))
 
     def check(self, state: tuple[str, ...]) -> None:
+        """Go back to the state before this step, and stay there, if the step was a bad one."""
         self.sum_of_zeros(state)
-        with self.block("if bad != zero and not frozen:"):
-            self.write("frozen = True", "diverged[i] = step")
-        with self.block("if frozen:"):
+        with self.block("if bad != zero:"):
+            self.write("frozen = True", "diverged[i] = step + 1")
             self.each_component(*(f"{s}[{{c}}] = last_{s}[{{c}}]" for s in state))
-            if self.layout.metropolised:
-                self.write("n_accepted = last_accepted")
-            if self.gradient_is_current:
-                self.compute_gradient()
         with self.block("else:"):
             self.keep(state)
 
     def keep(self, state: tuple[str, ...]) -> None:
-        """The state is the one at which the particle stays where the next step is its bad one."""
+        """The state is the one to go back to."""
         self.each_component(*(f"last_{s}[{{c}}] = {s}[{{c}}]" for s in state))
-        if self.layout.metropolised:
-            self.write("last_accepted = n_accepted")
 
     def epilogue(self, state: tuple[str, ...]) -> None:
         self.each_component(*(f"{s}_out[i, {{c}}] = {s}[{{c}}]" for s in state))
