@@ -179,6 +179,9 @@ def works(n: int, precision: str) -> Iterator[tuple[str, Callable[[int], object]
     for name, scheme in SCHEMES.items():
         potential = lf.potentials.DoubleWell()
         yield f"{name}, built-in", _ours(potential, scheme, n, precision)
+    for every in (1, 10):
+        looking = _ours(lf.potentials.DoubleWell(), SCHEMES["ULA"], n, precision, observers(every))
+        yield f"ULA, observers, every={every}", looking
     yield "ULA, Custom", _ours(user_potentials.custom_double_well(), SCHEMES["ULA"], n, precision)
     yield "ULA, Expression", _ours(user_potentials.expression_double_well(), SCHEMES["ULA"], n, precision)
     if importlib.util.find_spec("cupy"):
@@ -189,8 +192,22 @@ def works(n: int, precision: str) -> Iterator[tuple[str, Callable[[int], object]
         yield f"ULA, JAX on {jax.default_backend()}", jax_loop(n, precision)
 
 
-def _ours(potential: lf.potentials.Potential, scheme: lf.Scheme, n: int, precision: str) -> Callable[[int], object]:
-    return lf.Simulation(potential, scheme, n_particles=n, seed=1, precision=precision, backend="cuda").run
+def observers(every: int) -> list[lf.observers.Observer]:
+    """Moments, a histogram and the average of a formula."""
+    o = lf.observers
+    return [o.Moments(every), o.Histogram("x[0]", range=(-2, 2), every=every), o.Expectation("x[0]**4", every)]
+
+
+def _ours(
+    potential: lf.potentials.Potential,
+    scheme: lf.Scheme,
+    n: int,
+    precision: str,
+    watching: list[lf.observers.Observer] | None = None,
+) -> Callable[[int], object]:
+    return lf.Simulation(
+        potential, scheme, n_particles=n, seed=1, precision=precision, backend="cuda", observers=watching or []
+    ).run
 
 
 def main() -> int:

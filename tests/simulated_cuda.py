@@ -4,13 +4,15 @@ Kernels are then plain Python on NumPy's numbers. What holds here to the bit hol
 compiler does what IEEE 754 says: test_cuda.py looks at the machine code for that.
 """
 
+import copy
+import functools
 import math
 
 import numpy as np
 import pytest
 from cases import POTENTIALS, PRECISIONS, covering, problem, varied
 from numba import cuda
-from test_observers import assert_same, look_at
+from test_observers import assert_same, look_at, plain
 
 import langevin_fast as lf
 from langevin_fast import _core, backends
@@ -259,10 +261,12 @@ def test_energies_of_a_run():
     np.testing.assert_array_equal(a.energies, b.energies)
 
 
+# --- observers --------------------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("scheme", [lf.ULA(0.02), lf.MALA(0.1), lf.BAOAB(0.1, friction=1.0)], ids=repr)
 def test_observers_see_the_bits_of_cpp(scheme, precision):
-    """The host looks, at the ends of launches."""
     well = lf.potentials.DoubleWell()
     runs = []
     for backend in ("cuda", "cpp"):
@@ -285,23 +289,224 @@ def test_observers_of_numbers_that_change_in_time():
     assert_same(runs[0].observers, runs[1].observers)
 
 
-def test_observers_of_particles_that_freeze():
-    initial = [[0.1], [6.0], [0.3], [5.0]]
-    runs = [
-        lf.sample(
-            lf.potentials.DoubleWell(barrier=0.5),
-            lf.ULA(0.5),
-            initial=initial,
-            n_steps=12,
-            seed=1,
-            backend=backend,
-            on_divergence="freeze",
-            observers=look_at(lf.ULA(0.5), 1),
+def on_both(potential, scheme, make, parts, record=lambda: (), other="cpp", **arguments):
+    """A simulation in parts with the observers of `make`, on both backends."""
+    result = []
+    for backend in ("cuda", other):
+        simulation = lf.Simulation(
+            potential, scheme, observers=make(), backend=backend, **{"n_particles": 3, "seed": 1, **arguments}
         )
-        for backend in ("cuda", "cpp")
-    ]
-    assert (runs[0].diverged >= 0).any()
-    assert_same(runs[0].observers, runs[1].observers)
+        recorded = record()
+        for n in parts:
+            simulation.run(n, record=recorded)
+            recorded = ()
+        result.append(simulation)
+    return result
+
+
+def assert_same_simulation(a, b):
+    assert_same(a.observers, b.observers)
+    for name in ("positions", "velocities", "diverged", "acceptance_rate"):
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)
+    np.testing.assert_array_equal(a.state.stopped, b.state.stopped)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("n", [1, 2, 40])
+def test_observers_of_few_and_of_many(n, precision):
+    """Batches in time, which become longer where they are full, and batches of particles."""
+    parts = [4, 1, 3] if n == 40 else [100, 1, 40]
+    make = functools.partial(plain, 1, 2)
+    assert_same_simulation(
+        *on_both(lf.potentials.DoubleWell(), lf.ULA(0.02), make, parts, n_particles=n, precision=precision)
+    )
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("scheme", ["MALA", "BAOAB", "AOBOA"])
+def test_observers_of_parameters_of_each_particle(scheme, precision):
+    made, extra = varied(scheme, 5, 2)
+
+    def make():
+        observers = [*plain(), lf.observers.Temperature("configurational", center=[0.5, -1.0])]
+        if scheme != "MALA":
+            observers.append(lf.observers.Temperature("kinetic"))
+        if scheme == "BAOAB":
+            observers.append(lf.observers.Temperature("half-step"))
+        return observers
+
+    arguments = {"n_particles": 5, "precision": precision, **extra}
+    assert_same_simulation(*on_both(lf.potentials.Harmonic([1.0, 2.0]), made, make, [6, 3], **arguments))
+
+
+def test_observers_of_many_components():
+    def make():
+        kinds = ("kinetic", "half-step", "configurational")
+        return [
+            lf.observers.Moments(),
+            lf.observers.Expectation(["v[69] * x[17]", "energy"]),
+            *map(lf.observers.Temperature, kinds),
+        ]
+
+    assert_same_simulation(*on_both(*problem("Harmonic 70-D", "BAOAB"), make, [3, 2]))
+
+
+def several(x, v, energy):
+    return (x[0] * v[1], energy - helper(x[1])) if x[0] > v[0] else (v[1], 2)
+
+
+def leftmost(x):
+    return min(x[0], x[1])
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_functions_of_observers(precision):
+    def make():
+        return [
+            lf.observers.Expectation([several, leftmost, "where(x > y, x*energy, v[1])", "energy"], every=2),
+            lf.observers.Histogram([leftmost, "y"], bins=(3, 4), range=((-1, 1), (-1, 1))),
+            lf.observers.Trigger(lambda x: x[0] > 0.2 or x[1] < 0),
+            lf.observers.FirstPassage([lf.regions.Ball([0.5, 0.5], 0.4), lf.regions.Half([1.0, 0.0], 0.2)]),
+        ]
+
+    potential = lf.potentials.Expression("a*(x**2 - 1)**2 + tanh(x*y) + y**4", variables="x y", a=0.5)
+    scheme = lf.BAOAB(0.1, friction=1.0)
+    assert_same_simulation(*on_both(potential, scheme, make, [5, 4], other="numba", n_particles=4, precision=precision))
+
+
+def test_launches_that_end_between_looks(monkeypatch):
+    monkeypatch.setattr(cuda_backend, "_RECORDING_BYTES", 2 * 3 * 8)  # a frame of three particles
+    well, scheme, make = (
+        lf.potentials.DoubleWell(),
+        lf.LeimkuhlerMatthews(0.02),
+        functools.partial(look_at, lf.ULA(1), 1, 2),
+    )
+    assert_same_simulation(*on_both(well, scheme, make, [9, 4], record=lambda: [lf.observers.Frames(3)]))
+
+
+THROWN = [[0.1], [6.0], [0.3], [5.0]]
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("scheme", [lf.ULA(0.5), lf.BAOAB(0.6, friction=0.1, kT=0.02)], ids=repr)
+def test_observers_of_particles_that_freeze(scheme, precision):
+    """A look that a particle does not survive is taken back, and its bad step is not looked at."""
+    a, b = on_both(
+        lf.potentials.DoubleWell(barrier=0.5),
+        scheme,
+        lambda: look_at(scheme, 1),
+        [12, 5],
+        initial=THROWN,
+        n_particles=None,
+        on_divergence="freeze",
+        precision=precision,
+    )
+    assert len(np.unique(a.diverged)) > 1
+    assert_same_simulation(a, b)
+
+
+def test_observers_of_a_run_that_diverges():
+    errors = []
+    for backend in ("cuda", "cpp"):
+        with pytest.raises(lf.DivergenceError) as info:
+            lf.sample(
+                lf.potentials.DoubleWell(),
+                lf.ULA(0.5),
+                initial=THROWN,
+                n_steps=30,
+                seed=1,
+                backend=backend,
+                observers=look_at(lf.ULA(0.5), 1),
+            )
+        errors.append(info.value)
+    assert_same(*([o for o in e.observers if isinstance(o, lf.observers.Observer)] for e in errors))
+
+
+ARRIVING = {
+    "ULA": lf.ULA(0.05),
+    "LeimkuhlerMatthews": lf.LeimkuhlerMatthews(0.05),
+    "MALA": lf.MALA(0.1),
+    "BAOAB": lf.BAOAB(0.2, friction=1.0),
+    "AOBOA": lf.Splitting("AOBOA", 0.2, friction=1.0),
+}
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("modes", [("stop",), ("restart",), ("restart", "stop")], ids="-".join)
+@pytest.mark.parametrize("scheme", ARRIVING)
+def test_arrivals_are_those_of_cpp(scheme, modes, precision):
+    made = ARRIVING[scheme]
+    regions = {"stop": "x > 0.2", "restart": "x > 0"}
+
+    def make():
+        passages = [lf.observers.FirstPassage(regions[mode], every=2, on_arrival=mode) for mode in modes]
+        return [*plain(), *passages, *([lf.observers.Acceptance()] if scheme == "MALA" else [])]
+
+    frames = []
+
+    def record():
+        frames.append([lf.observers.Frames(), lf.observers.Frames(2)])
+        return frames[-1]
+
+    arguments = {"initial": [-0.3], "n_particles": 6, "precision": precision}
+    a, b = on_both(lf.potentials.DoubleWell(), made, make, [25, 1, 6], record, **arguments)
+    assert sum(o.arrivals.sum() for o in a.observers if isinstance(o, lf.observers.FirstPassage)) >= 1
+    assert_same_simulation(a, b)
+    for mine, other in zip(*frames, strict=True):
+        np.testing.assert_array_equal(mine.positions, other.positions)
+        np.testing.assert_array_equal(mine.velocities, other.velocities)
+    np.testing.assert_array_equal(
+        a.replay(particles=[1], steps=slice(3, 20)).positions, b.replay(particles=[1], steps=slice(3, 20)).positions
+    )
+
+
+@pytest.mark.parametrize("mode", ["stop", "restart"])
+def test_some_arrive_and_some_freeze(mode):
+    def make():
+        return [lf.observers.FirstPassage("-0.3 < x < 0", on_arrival=mode), *plain()]
+
+    arguments = {"initial": THROWN, "n_particles": None, "on_divergence": "freeze"}
+    a, b = on_both(lf.potentials.DoubleWell(barrier=0.5), lf.ULA(0.5), make, [12, 1, 9], **arguments)
+    assert (a.diverged >= 0).any() and a.observers[0].arrivals.any()
+    assert_same_simulation(a, b)
+
+
+@pytest.mark.parametrize("parts", [[10], [6, 4], [3, 7], [1] * 10], ids=repr)
+def test_a_particle_that_diverges_after_it_has_started_anew(parts):
+    """It stays where it started: its last state."""
+    h = 10.0
+    stiffness = lf.Schedule([0.0, 5 * h, 5.5 * h], [0.0, 0.0, 1e308])
+    potential = lf.potentials.Expression("k * x**2 / 2 - 0.01 * x", variables="x", k=stiffness)
+    passage = lf.observers.FirstPassage("x > 0", on_arrival="restart")
+    simulation = lf.Simulation(
+        potential,
+        lf.ULA(h, kT=1e-12),
+        initial=[-0.55],
+        seed=1,
+        backend="cuda",
+        on_divergence="freeze",
+        observers=[passage],
+    )
+    for n in parts:
+        simulation.run(n)
+    assert (passage.steps, simulation.diverged, simulation.positions) == ([6], [7], [[-0.55]])
+
+
+def test_arrivals_of_copies():
+    simulation = lf.Simulation(
+        lf.potentials.DoubleWell(),
+        lf.ULA(0.05),
+        initial=[-0.3],
+        n_particles=5,
+        seed=1,
+        backend="cuda",
+        observers=[lf.observers.FirstPassage("x > 0", on_arrival="stop"), *plain()],
+    )
+    simulation.run(9)
+    other = copy.deepcopy(simulation)
+    for run in (simulation, other):
+        run.run(7)
+    assert_same_simulation(simulation, other)
 
 
 # --- choice -----------------------------------------------------------------------------------------------------------
@@ -350,3 +555,18 @@ def test_numbers_that_change_in_time():
             a, b = (lf.sample(u, scheme, backend=backend, **arguments) for backend in ("cuda", "cpp"))
             np.testing.assert_array_equal(a.positions, b.positions)
             np.testing.assert_array_equal(a.replay([2], slice(4, 9)).positions, b.replay([2], slice(4, 9)).positions)
+
+
+def test_frames_of_several_recordings():
+    runs = []
+    for backend in ("cuda", "cpp"):
+        simulation = lf.Simulation(
+            lf.potentials.DoubleWell(), lf.BAOAB(0.1, friction=1.0), n_particles=3, seed=1, backend=backend
+        )
+        frames = [lf.observers.Frames(every, start) for every, start in ((2, 0), (3, 1), (4, 0))]
+        simulation.run(20, record=frames)
+        runs.append(frames)
+    for a, b in zip(*runs, strict=True):
+        np.testing.assert_array_equal(a.steps, b.steps)
+        np.testing.assert_array_equal(a.positions, b.positions)
+        np.testing.assert_array_equal(a.velocities, b.velocities)

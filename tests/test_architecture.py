@@ -61,7 +61,7 @@ ROOMS = {
     "jit": {"jit.aliases", "jit.packs", "jit.lane_functions", "jit.rebuilt"},
     "symbolic": {"symbolic.graph"},
     "fokker_planck": {"fokker_planck.comparison", "fokker_planck.grid"},
-    "gpu": {"gpu.device_functions"},
+    "gpu": {"gpu.device_functions", "gpu.layout", "gpu.reductions", "gpu.source"},
     "cross_check": {"cross_check", "cross_check.report"},
     "score": {"score.functions", "score.objectives", "score.network_potential", "score.network_file", "score.network"},
 }
@@ -82,6 +82,7 @@ BACKENDS_MAY_IMPORT = {
     "jit.groups",
     "gpu",
     "gpu.kernel",
+    "gpu.layout",
     "_core",
 }
 
@@ -253,7 +254,7 @@ def test_the_page_shows_the_table_of_operations():
 
 
 def test_the_table_of_operations_is_read_everywhere():
-    from langevin_fast.gpu.kernel import _LINES
+    from langevin_fast.gpu.source import _LINES
 
     assert set(_LINES) == {row.name for row in OPERATIONS.values() if "tests" not in row.properties}
     for scheme in (

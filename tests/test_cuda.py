@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from cases import POTENTIALS, PRECISIONS, covering, problem, python_environment, run_python
+from test_observers import assert_same, look_at
 
 import langevin_fast as lf
 from langevin_fast import backends
@@ -69,12 +70,14 @@ def test_environment_of_the_simulator_is_not_that_of_these_tests():
 # --- machine code -----------------------------------------------------------------------------------------------------
 
 
-def ptx(monkeypatch, potential, scheme, precision):
+def ptx(monkeypatch, potential, scheme, precision, observers=()):
     """What the compiler makes of the kernel for a GPU of compute capability 9.0, as text."""
     import numba.cuda.dispatcher
     from numba.cuda import types
+    from numba.cuda.np.numpy_support import from_dtype
 
-    from langevin_fast.gpu.kernel import Layout, kernel, without_contraction
+    from langevin_fast.gpu.kernel import kernel, without_contraction
+    from langevin_fast.gpu.layout import Layout
 
     try:
         from numba.cuda.cudadrv.nvvm import NVVM
@@ -84,14 +87,26 @@ def ptx(monkeypatch, potential, scheme, precision):
         pytest.skip(f"no NVVM library: {error}")
     device = SimpleNamespace(compute_capability=(9, 0))
     monkeypatch.setattr(numba.cuda.dispatcher, "get_current_device", lambda: device)
-    p = Simulation(potential, scheme, n_particles=4, precision=precision, backend="numba")._stepper.beginning.problem
-    layout = Layout.of(p.program, potential.dim, p.dtype, checked=False)
+    monkeypatch.setattr(cuda_backend, "_on_gpu", lambda arrays, dtype=None: np.concatenate(arrays, dtype=dtype))
+    run = Simulation(potential, scheme, n_particles=4, precision=precision, backend="numba", observers=observers)
+    p, observed = run.stepper.beginning.problem, run.state.observed
+    looks = cuda_backend._Looks(observed, p.dtype)
+    layout = Layout.of(
+        p.program,
+        potential.dim,
+        p.dtype,
+        checked=looks.moves,
+        observations=looks.observations,
+        weights=looks.per_particle_or_component,
+    )
     real = types.float32 if precision == "single" else types.float64
     n_state, matrix, cube = 2 if layout.has_velocities else 1, real[:, ::1], real[:, :, ::1]
     integers, u64 = types.int64[::1], types.uint64
+    arrays = looks.arguments(looks.accumulators(observed))
     signature = types.void(
-        *[matrix] * (2 * n_state), *[cube] * n_state, u64[::1], matrix, integers, integers, types.int32[::1],
-        u64, u64, *[types.int64] * 5, *[cube] * sum(map(len, layout.shapes)),
+        *[matrix] * (2 * n_state), *[cube] * n_state, integers, u64[::1], matrix, integers, integers,
+        types.int32[::1], u64, u64, *[types.int64] * 3, *[cube] * sum(map(len, layout.shapes)),
+        *[types.Array(from_dtype(array.dtype), array.ndim, "C") for array in arrays],
     )  # fmt: skip
     with without_contraction():
         return cuda.compile_ptx(kernel(potential.functions, layout).py_func, signature, cc=(9, 0))[0]
@@ -156,6 +171,20 @@ def test_custom_compiled_for_a_gpu(monkeypatch, precision):
     assert_same_arithmetic(ptx(monkeypatch, potential, lf.MALA(0.1), precision), precision)
 
 
+@pytest.mark.parametrize(
+    ("scheme", "precision"),
+    [(lf.ULA(0.1), "double"), (lf.MALA(0.1), "double"), (lf.BAOAB(0.1, friction=1.0), "single")],
+    ids=repr,
+)
+def test_observers_compiled_for_a_gpu(monkeypatch, scheme, precision):
+    moving = [lf.observers.FirstPassage("x > 0", on_arrival=mode) for mode in ("stop", "restart")]
+    observers = [*look_at(scheme, 1), lf.observers.Expectation(lambda x: x[0] if x[0] > 0 else 1), *moving]
+    code = ptx(monkeypatch, lf.potentials.DoubleWell(), scheme, precision, observers)
+    assert not re.search(r"\bfma\.", code) and ".approx" not in code and ".ftz" not in code
+    assert ".local" not in code, "state and values are not in registers"
+    assert re.search(r"(atom|red)\S*\.add\.u64", code)
+
+
 # --- on a GPU ---------------------------------------------------------------------------------------------------------
 
 # False where the libraries are missing, too; the simulator is not on in this process.
@@ -177,6 +206,29 @@ def test_gpu_has_the_bits_of_cpp(name, scheme, precision):
 
 
 @on_gpu
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("scheme", [lf.ULA(0.05), lf.MALA(0.1), lf.BAOAB(0.2, friction=1.0)], ids=repr)
+def test_observers_on_a_gpu_have_the_bits_of_cpp(scheme, precision):
+    runs = []
+    for backend in ("cuda", "cpp"):
+        run = Simulation(
+            lf.potentials.DoubleWell(),
+            scheme,
+            initial=np.where(np.arange(1000) % 100, -1.0, 9.0)[:, np.newaxis],  # some are thrown out
+            seed=7,
+            precision=precision,
+            backend=backend,
+            on_divergence="freeze",
+            observers=[*look_at(scheme, 1), lf.observers.FirstPassage("0 < x < 3", on_arrival="stop")],
+        )
+        for n in (1, 150, 50):
+            run.run(n)
+        runs.append(run)
+    assert_same(runs[0].observers, runs[1].observers)
+    np.testing.assert_array_equal(runs[0].positions, runs[1].positions)
+
+
+@on_gpu
 def test_divergence_on_a_gpu():
     with pytest.raises(lf.DivergenceError) as info:
         lf.sample(lf.potentials.DoubleWell(), lf.ULA(0.5), initial=[6.0], n_steps=30, seed=1, backend="cuda")
@@ -184,10 +236,19 @@ def test_divergence_on_a_gpu():
 
 
 def test_frames_are_split_into_launches():
-    frames = lf.backends.problem.Recording(10, 5, np.empty((100, 1, 1)), None)
-    # nothing to store before the first frame
-    assert cuda_backend._looks_ahead([frames], 0, 9, 8) == (0, 0, -1, 9)
-    assert cuda_backend._looks_ahead([frames], 0, 21, 8) == (0, 3, 10, 21)
-    assert cuda_backend._looks_ahead([frames], 20, 31, 8) == (3, 5, 25, 31)
+    def ahead(step, end, most=100):
+        steps, until = cuda_backend._frames_ahead(recordings, step, end, most)
+        return steps.tolist(), until
+
+    recording = lf.backends.problem.Recording
+    recordings = [recording(10, 5, np.empty((100, 1, 1)), None)]
+    assert ahead(0, 9) == ([], 9)
+    assert ahead(0, 21) == ([10, 15, 20], 21)
+    assert ahead(20, 31) == ([25, 30], 31)
     # two frames at a time: the launch ends with the second
-    assert cuda_backend._looks_ahead([frames], 20, 500, cuda_backend._RECORDING_BYTES // 2) == (3, 5, 25, 30)
+    assert ahead(20, 500, most=2) == ([25, 30], 30)
+    # several recordings share a frame
+    recordings.append(recording(11, 4, np.empty((3, 1, 1)), None))
+    assert ahead(10, 26) == ([11, 15, 19, 20, 25], 26)
+    recordings.clear()
+    assert ahead(0, 9) == ([], 9)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 
 from ..boundaries import Walls
+from ..functions import Functions
 from ..potentials.base import Potential
 from ..schemes import Program
 
@@ -153,6 +154,10 @@ class Problem:
 
 class Evaluated(Protocol):
     """A function of a particle, compiled for groups of particles."""
+
+    @property
+    def functions(self) -> Functions:
+        """In plain Python, as an energy of what it takes."""
 
     @property
     def of_positions(self) -> bool:

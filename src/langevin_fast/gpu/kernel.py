@@ -1,4 +1,4 @@
-"""The kernel: many steps of one particle per thread, as straight lines of code for one program and dimension."""
+"""The kernel of a run: its source, compiled with the functions of the potential."""
 
 from __future__ import annotations
 
@@ -7,79 +7,17 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import cuda
 from numba.cuda import config
 
-from .. import _core
 from ..functions import Functions
-from ..schemes import OPERATIONS, Program
 from .device_functions import Noise, device, elementary, of_user
-
-# Up to here loops over components are written out, so that the state stays in registers.
-_LARGEST_UNROLLED = 16
-
-
-class Layout(NamedTuple):
-    """What the code of a kernel depends on, besides the potential.
-
-    Attributes
-    ----------
-    letters : str
-        The program.
-    draws : tuple of int
-        Which of the step's vectors of normals, or uniforms, each operation uses.
-    shapes : tuple of tuple of (bool, bool, bool)
-        Of each operation, whether its coefficients have a value per row of a schedule, per particle, per component.
-    checked : bool
-        Whether a particle is stopped at the step after which it is not finite.
-    """
-
-    letters: str
-    draws: tuple[int, ...]
-    shapes: tuple[tuple[tuple[bool, bool, bool], ...], ...]
-    normals_per_step: int
-    uniforms_per_step: int
-    properties: frozenset[str]
-    dim: int
-    single: bool
-    checked: bool
-
-    @classmethod
-    def of(cls, program: Program, dim: int, dtype: Any, *, checked: bool) -> Layout:
-        """The layout for a program with its coefficients."""
-        shapes = tuple(
-            tuple((k.shape[0] > 1, k.shape[1] > 1, k.shape[2] > 1) for k in group) for group in program.coefficients
-        )
-        parsed = program.parsed
-        return cls(
-            program.letters,
-            tuple(parsed.draws),
-            shapes,
-            parsed.normals_per_step,
-            parsed.uniforms_per_step,
-            program.properties,
-            dim,
-            np.dtype(dtype) == np.float32,
-            checked,
-        )
-
-    @property
-    def has_velocities(self) -> bool:
-        """Whether the state has them."""
-        return "uses_velocities" in self.properties
-
-    @property
-    def metropolised(self) -> bool:
-        """Whether proposals are tested."""
-        return "tests" in self.properties
-
-    @property
-    def looks_ahead(self) -> bool:
-        """Whether normals of the next step are used."""
-        return "looks_ahead" in self.properties
+from .layout import Layout
+from .reductions import REDUCTIONS
+from .source import source
 
 
 @lru_cache(maxsize=256)
@@ -90,6 +28,7 @@ def kernel(functions: Functions, layout: Layout) -> Any:
     names = {
         "cuda": cuda,
         "real": dtype,
+        "double": np.float64,
         "u64": np.uint64,
         "dim": layout.dim,
         "zero": dtype(0),
@@ -102,6 +41,13 @@ def kernel(functions: Functions, layout: Layout) -> Any:
     }
     if layout.metropolised:
         names["energy_gradient"] = _energy_gradient(functions, names["gradient"], dtype)
+    elif layout.observes_energy:
+        names["energy_of"] = of_user(functions.energy, dtype)  # type: ignore[arg-type]
+    for j, o in enumerate(layout.observations):
+        names[o.reduction] = REDUCTIONS[o.reduction]
+        for s, read in enumerate(o.reads):
+            if read.function is not None:
+                names[f"f{j}_{s}"] = of_user(read.function.energy, dtype)  # type: ignore[arg-type]
     exec(compile(source(layout), "<cuda kernel>", "exec"), names)
     return cuda.jit(names["kernel"])
 
@@ -142,7 +88,7 @@ def launching() -> Iterator[None]:
         try:
             yield
         except (errors.NumbaError, numba_errors.NumbaError) as error:
-            raise TypeError(f"numba-cuda cannot compile the potential: {error}") from None
+            raise TypeError(f"numba-cuda cannot compile the potential, or what observers read: {error}") from None
 
 
 _LOCK = threading.Lock()
@@ -163,234 +109,3 @@ def without_contraction() -> Iterator[None]:
             yield
         finally:
             nvvm.compile_ir = original
-
-
-# What each operation does with component {{c}}; its coefficients by name, its normals as xi (and xi_ahead, xi where it
-# looks ahead). The same arithmetic as in cpp/schemes/operations.hpp.
-_LINES = {
-    "drift": ("x[{c}] = x[{c}] + {time} * v[{c}]",),
-    "kick": ("v[{c}] = v[{c}] - {time_over_mass} * g[{c}]",),
-    "ornstein_uhlenbeck": ("v[{c}] = {decay} * v[{c}] + {noise} * xi",),
-    "euler_maruyama": ("x[{c}] = (x[{c}] + {noise} * xi) - {mobility} * g[{c}]",),
-    "tamed_euler": (
-        "d = {mobility} * g[{c}]",
-        "x[{c}] = (x[{c}] + {noise} * xi) - d / (one + (-d if d < zero else d))",
-    ),
-    "leimkuhler_matthews": ("x[{c}] = (x[{c}] + {noise} * (xi_ahead[{c}] + xi)) - {mobility} * g[{c}]",),
-    "propose": ("x[{c}] = (x[{c}] + {noise} * xi) - {mobility} * g[{c}]",),
-}
-
-
-# --- the source -------------------------------------------------------------------------------------------------------
-
-
-def source(layout: Layout) -> str:
-    """Python code of the kernel.
-
-    Its arguments: the state before and after (x_in, x_out, and v_in, v_out where there are velocities), frames_x and
-    frames_v, streams, parameters (rows, p), accepted, diverged, a flag that is set if a particle is not finite at the
-    end, the halves of the seed, first_step, n_steps, next_frame, stride (0: no frames), the row of the schedule, then
-    the coefficients in order, each (1 or rows, 1 or n, 1 or dim).
-    """
-    return _Source(layout).text()
-
-
-class _Source:
-    def __init__(self, layout: Layout) -> None:
-        self.layout = layout
-        self.lines: list[str] = []
-        self.indent = 0
-        self.words = 4 if layout.single else 2
-
-    def write(self, *lines: str) -> None:
-        self.lines += ["    " * self.indent + line for line in lines]
-
-    @contextmanager
-    def block(self, head: str) -> Iterator[None]:
-        self.write(head)
-        self.indent += 1
-        yield
-        self.indent -= 1
-
-    def each_component(self, *lines: str) -> None:
-        """The lines for every component; "{c}" is its number."""
-        if self.layout.dim <= _LARGEST_UNROLLED:
-            for c in range(self.layout.dim):
-                self.write(*(line.format(c=c) for line in lines))
-        else:
-            with self.block("for c in range(dim):"):
-                self.write(*(line.format(c="c") for line in lines))
-
-    # --- the parts
-
-    def text(self) -> str:
-        layout = self.layout
-        state = ("x", "v") if layout.has_velocities else ("x",)
-        names = [f"{s}_{which}" for s in state for which in ("in", "out")] + [f"frames_{s}" for s in state]
-        names += ["streams", "parameters", "accepted", "diverged", "not_finite", "key0", "key1"]
-        names += ["first_step", "n_steps", "next_frame", "stride", "row_now"]
-        names += [f"k{i}_{j}" for i, shapes in enumerate(layout.shapes) for j in range(len(shapes))]
-        with self.block(f"def kernel({', '.join(names)}):"):
-            self.write("i = cuda.grid(1)")
-            with self.block("if i >= x_in.shape[0]:"):
-                self.write("return")
-            self.prologue(state)
-            with self.block("for _ in range(n_steps):"):
-                self.step()
-                self.write("step += 1")
-                if layout.checked:
-                    self.check(state)
-                with self.block("if step == next_frame:"):
-                    self.each_component(*(f"frames_{s}[frame, i, {{c}}] = {s}[{{c}}]" for s in state))
-                    self.write("frame += 1", "next_frame += stride")
-            self.epilogue(state)
-        return "\n".join(self.lines) + "\n"
-
-    def prologue(self, state: tuple[str, ...]) -> None:
-        layout = self.layout
-        arrays = [*state, "g"]
-        arrays += ["xi_ahead"] if layout.looks_ahead else []
-        arrays += ["old_x", "old_g"] if layout.metropolised else []
-        arrays += [f"last_{s}" for s in state] if layout.checked else []
-        self.write(*(f"{array} = cuda.local.array(dim, real)" for array in arrays))
-        self.each_component(*(f"{s}[{{c}}] = {s}_in[i, {{c}}]" for s in state))
-        self.write("p = parameters[min(row_now, parameters.shape[0] - 1)]")  # one row, or as many as there are
-        for i, shapes in enumerate(layout.shapes):
-            for j, (per_row, per_particle, per_component) in enumerate(shapes):
-                place = f"{'row_now' if per_row else '0'}, {'i' if per_particle else '0'}"
-                if per_component:
-                    self.write(f"c{i}_{j} = cuda.local.array(dim, real)")
-                    self.each_component(f"c{i}_{j}[{{c}}] = k{i}_{j}[{place}, {{c}}]")
-                else:
-                    self.write(f"c{i}_{j} = k{i}_{j}[{place}, 0]")
-        self.write("stream = streams[i]", "low, high = stream & u64(0xFFFFFFFF), stream >> u64(32)")
-        self.write(f"test_high = high | u64({self.tag('metropolis')})", f"high = high | u64({self.tag('thermal')})")
-        # No block has this number: the first draw makes one.
-        self.write("block = u64(0xFFFFFFFFFFFFFFFF)", f"{self.words_of('z')} = {', '.join(['zero'] * self.words)}")
-        if layout.metropolised:
-            self.write("test_block = u64(0xFFFFFFFFFFFFFFFF)")
-            self.write(f"{self.words_of('w')} = {', '.join(['zero'] * self.words)}", "n_accepted = 0")
-        self.write("step, frame = first_step, 0")
-        if layout.checked:
-            self.write("frozen = diverged[i] >= 0")
-            self.each_component(*(f"last_{s}[{{c}}] = {s}[{{c}}]" for s in state))
-        if layout.looks_ahead:
-            self.draw("u64(step) * u64(dim)", "xi_ahead[{c}] = xi")
-        self.gradient_is_current = layout.metropolised or self.survives_a_step()
-        if self.gradient_is_current:
-            self.compute_gradient()
-
-    def tag(self, name: str) -> int:
-        """The tag of a stream, at its place in the counter."""
-        return _core.TAGS[name] + (_core.SINGLE_PRECISION_TAG if self.layout.single else 0) << 24
-
-    def survives_a_step(self) -> bool:
-        """Whether the gradient at the end of a step is the one that the next one begins with."""
-        last = dict.fromkeys(("reads_gradient", "moves"), -1)
-        for i, letter in enumerate(self.layout.letters):
-            last |= {name: i for name in last if name in OPERATIONS[letter].properties}
-        return last["reads_gradient"] > last["moves"]
-
-    def compute_gradient(self) -> None:
-        self.write("energy = energy_gradient(x, g, p)" if self.layout.metropolised else "gradient(x, g, p)")
-
-    def words_of(self, name: str) -> str:
-        return ", ".join(f"{name}{i}" for i in range(self.words))
-
-    def draw(self, row: str, *use: str) -> None:
-        """Lines that use `xi`, the normal number `row` + c, for every component."""
-        self.write(f"row = {row}")
-        self.each_component("number = row + u64({c})", *self.pick("block", "z", "normals", "high", "xi"), *use)
-
-    def pick(self, block: str, word: str, make: str, high: str, name: str) -> list[str]:
-        """Lines for number `number` of a stream, from the Philox block at hand or a new one."""
-        shift, mask = (2, 3) if self.layout.single else (1, 1)
-        choice = f"{word}{self.words - 1}"
-        for i in reversed(range(self.words - 1)):
-            choice = f"{word}{i} if place == u64({i}) else {choice}"
-        return [
-            f"if number >> u64({shift}) != {block}:",
-            f"    {block} = number >> u64({shift})",
-            f"    {self.words_of(word)} = {make}({block}, low, {high}, key0, key1)",
-            f"place = number & u64({mask})",
-            f"{name} = {choice}",
-        ]
-
-    def step(self) -> None:
-        layout = self.layout
-        current = self.gradient_is_current
-        for i, letter in enumerate(layout.letters):
-            operation = OPERATIONS[letter]
-            is_ = operation.properties
-            k = {
-                name: f"c{i}_{j}[{{c}}]" if layout.shapes[i][j][2] else f"c{i}_{j}"
-                for j, name in enumerate(operation.coefficients)
-            }
-            if "reads_gradient" in is_ and not current:
-                self.compute_gradient()
-                current = True
-            if "tests" in is_:
-                self.test(k, layout.draws[i])
-                continue
-            before, after = [], []
-            if "proposes" in is_:
-                self.write("old_energy, forward = energy, zero")
-                before = ["old_x[{c}], old_g[{c}] = x[{c}], g[{c}]"]
-                after = [
-                    f"d = (x[{{c}}] - old_x[{{c}}]) + {k['mobility']} * old_g[{{c}}]",
-                    "forward = forward + d * d",
-                ]
-            lines = [*before, *(line.format(**k, c="{c}") for line in _LINES[operation.name]), *after]
-            if "draws_normals" in is_:
-                row = f"(u64(step) * u64({layout.normals_per_step}) + u64({layout.draws[i]})) * u64(dim)"
-                if "looks_ahead" in is_:
-                    self.draw(f"{row} + u64({layout.normals_per_step}) * u64(dim)", *lines, "xi_ahead[{c}] = xi")
-                else:
-                    self.draw(row, *lines)
-            else:
-                self.each_component(*lines)
-            current = current and "moves" not in is_
-
-    def test(self, k: dict[str, str], draw: int) -> None:
-        self.write("backward = zero")
-        self.each_component(
-            f"d = (old_x[{{c}}] - x[{{c}}]) + {k['mobility']} * g[{{c}}]",
-            "backward = backward + d * d",
-        )
-        # inverse_kT, then drag / (4 kT h): neither has a value per component
-        self.write(
-            f"ratio = -((energy - old_energy) * {k['inverse_kT']}) - {k['quarter_drag_over_kTh']} * "
-            "(backward - forward)",
-            f"number = u64(step) * u64({self.layout.uniforms_per_step}) + u64({draw})",
-        )
-        self.write(*self.pick("test_block", "w", "uniforms", "test_high", "uniform"))
-        # Both comparisons are false for NaN; an energy of -inf makes the ratio +inf.
-        with self.block("if log(uniform) < ratio and ratio < infinity:"):
-            self.write("n_accepted += 1")
-        with self.block("else:"):
-            self.write("energy = old_energy")
-            self.each_component("x[{c}], g[{c}] = old_x[{c}], old_g[{c}]")
-
-    def sum_of_zeros(self, state: tuple[str, ...]) -> None:
-        """`bad` is 0, or NaN if the state is not finite."""
-        self.write("bad = zero")
-        self.each_component(*(f"bad += {s}[{{c}}] * zero" for s in state))
-
-    def check(self, state: tuple[str, ...]) -> None:
-        self.sum_of_zeros(state)
-        with self.block("if bad != zero and not frozen:"):
-            self.write("frozen = True", "diverged[i] = step")
-        with self.block("if frozen:"):
-            self.each_component(*(f"{s}[{{c}}] = last_{s}[{{c}}]" for s in state))
-            if self.gradient_is_current:
-                self.compute_gradient()
-        with self.block("else:"):
-            self.each_component(*(f"last_{s}[{{c}}] = {s}[{{c}}]" for s in state))
-
-    def epilogue(self, state: tuple[str, ...]) -> None:
-        self.each_component(*(f"{s}_out[i, {{c}}] = {s}[{{c}}]" for s in state))
-        if self.layout.metropolised:
-            self.write("accepted[i] += n_accepted")
-        self.sum_of_zeros(state)
-        with self.block("if bad != zero and diverged[i] < 0:"):
-            self.write("not_finite[0] = 1")

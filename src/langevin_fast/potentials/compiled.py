@@ -62,23 +62,15 @@ class CompiledPotential(Potential):
         functions = getattr(self, "functions", None), getattr(other, "functions", None)
         return super().is_alike(other) and functions[0] == functions[1]
 
-    def energies_with(self, parameters: npt.NDArray[Any], points: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """U at (n, dim) points with other parameters; both in one precision."""
-        from .. import _core
-
-        return _core.energy(self.kind, self.dim, parameters, points, self.addresses(points.dtype.type))
-
-    def gradients_with(self, parameters: npt.NDArray[Any], points: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """∇U, likewise."""
-        from .. import _core
-
-        return _core.gradient(self.kind, self.dim, parameters, points, self.addresses(points.dtype.type))
-
     def _energies(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return self.energies_with(self._cast(points), points)
+        from .. import _core
+
+        return _core.energy(self.kind, self.dim, self._cast(points), points, self.addresses(points.dtype.type))
 
     def _gradients(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return self.gradients_with(self._cast(points), points)
+        from .. import _core
+
+        return _core.gradient(self.kind, self.dim, self._cast(points), points, self.addresses(points.dtype.type))
 
     def _cast(self, points: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The parameters in the precision of the points."""
