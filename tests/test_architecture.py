@@ -33,7 +33,7 @@ LAYERS = (
     {"simulation"},
     {"calls", "stages"},
     {"sampling"},
-    {"config", "cross_check", "demo", "score"},
+    {"config", "cross_check", "demo", "distributed", "score"},
     {"cli"},
     {"__init__"},
     {"__main__"},

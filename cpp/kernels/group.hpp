@@ -249,6 +249,7 @@ class Group {
             set_lane(x_[c], lane, o.restart_x[particle(lane) * dim_ + c]);
             if (problem_.has_velocities()) set_lane(v_[c], lane, o.restart_v[particle(lane) * dim_ + c]);
           }
+          keep(lane);  // where it stays if the next step is its last
         }
       }
     }

@@ -1,13 +1,13 @@
 """Fast, exactly reproducible Langevin dynamics."""
 
 from . import config as _config
-from . import fokker_planck, math, observers, potentials, regions, score
+from . import distributed, fokker_planck, math, observers, potentials, regions, score
 from ._version import __version__
 from .backends import explain_backend
 from .boundaries import Periodic, Reflecting
 from .config import show_config
 from .cross_check import CrossCheck, cross_check
-from .errors import BackendUnavailableError, CheckpointError, DivergenceError, Interrupted
+from .errors import AuditError, BackendUnavailableError, CheckpointError, DivergenceError, Interrupted
 from .noise import noise
 from .sampling import sample
 from .schedules import Schedule
@@ -21,6 +21,7 @@ __all__ = [
     "BAOAB",
     "MALA",
     "ULA",
+    "AuditError",
     "BackendUnavailableError",
     "CheckpointError",
     "CrossCheck",
@@ -37,6 +38,7 @@ __all__ = [
     "Trajectory",
     "__version__",
     "cross_check",
+    "distributed",
     "explain_backend",
     "fokker_planck",
     "math",

@@ -18,11 +18,15 @@ import numpy as np
 if TYPE_CHECKING:
     from .trajectory import Trajectory
 
-__all__ = ["BackendUnavailableError", "CheckpointError", "DivergenceError", "Interrupted"]
+__all__ = ["AuditError", "BackendUnavailableError", "CheckpointError", "DivergenceError", "Interrupted"]
 
 
 class BackendUnavailableError(RuntimeError):
     """A backend was asked for that cannot run here; the message says what is missing and how to install it."""
+
+
+class AuditError(RuntimeError):
+    """Something that was computed twice had other bits the second time: a machine is broken."""
 
 
 class CheckpointError(RuntimeError):

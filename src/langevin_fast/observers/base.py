@@ -196,6 +196,20 @@ class Observer(Looking, ABC):
         streams = run.problem.streams
         self._contents = Contents(run, observed, changed, streams, here, here, here, nothing, nothing, nothing)
 
+    def anew(self) -> Self:
+        """One with the same arguments, that has seen nothing."""
+        args, kwargs = self._given
+        return type(self)(*args, **kwargs)
+
+    def become(self, other: Self) -> None:
+        """Hold what another one of the same arguments has seen."""
+        self.__dict__.update(other.__dict__)
+
+    @property
+    def observed(self) -> Observed:
+        """Its accumulators."""
+        return self._seen().observed
+
     def withdraw(self) -> None:
         """Forget a run that did not begin."""
         self._contents = None

@@ -1,0 +1,156 @@
+"""Runs on several workers have the bits of a run in one process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import langevin_fast as lf
+from langevin_fast import _core, observers
+from langevin_fast import distributed as shared_out
+
+distributed = pytest.importorskip("distributed")
+
+WELL = lf.potentials.DoubleWell(2.0)
+CALL: dict[str, Any] = {"n_steps": 300, "burn_in": 50, "stride": 30, "n_particles": 200, "initial": [-1.0], "seed": 3}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two processes."""
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    ) as workers:
+        yield workers
+
+
+@pytest.fixture(scope="module")
+def client(cluster):
+    with distributed.Client(cluster) as one:
+        yield one
+
+
+def watchers() -> list[observers.Observer]:
+    return [
+        observers.Moments(every=10),
+        observers.Histogram("x", range=(-2, 2)),
+        observers.FirstPassage("x > 0.5", on_arrival="stop"),
+        observers.Transitions(["x < -0.5", "x > 0.5"], lag=10),
+        observers.MeanSquaredDisplacement(every=3),
+    ]
+
+
+def assert_same(whole: lf.Trajectory, part: lf.Trajectory) -> None:
+    for name in ("positions", "velocities", "steps", "times", "acceptance_rate", "diverged", "streams"):
+        x, y = getattr(whole, name), getattr(part, name)
+        assert (x is None and y is None) or x.tobytes() == y.tobytes(), name
+    for name in ("positions", "velocities", "accepted"):
+        x, y = getattr(whole.last, name), getattr(part.last, name)
+        assert (x is None and y is None) or x.tobytes() == y.tobytes(), name
+    for mine, theirs in zip(whole.last.observed, part.last.observed, strict=True):
+        assert mine.reals.tobytes() == theirs.reals.tobytes() and mine.marks.tobytes() == theirs.marks.tobytes()
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [lf.MALA(0.1), lf.BAOAB(0.05, friction=1.0, kT=lf.Schedule([0.0, 5.0], [1.0, 2.0]))],
+    ids=["MALA", "BAOAB"],
+)
+def test_the_bits_of_one_process(scheme: lf.Scheme, client: Any):
+    mine, theirs = watchers(), watchers()
+    whole = lf.sample(WELL, scheme, observers=mine, **CALL)
+    part = lf.distributed.sample(WELL, scheme, client=client, observers=theirs, audit=0.02, **CALL)
+    assert_same(whole, part)
+    assert [repr(one) for one in mine] == [repr(one) for one in theirs]
+    assert mine[1].counts.tolist() == theirs[1].counts.tolist()
+    assert mine[2].mean == theirs[2].mean and mine[3].counts.tolist() == theirs[3].counts.tolist()
+    assert part.observers[0] is theirs[0]
+    assert (
+        part.replay([150], slice(20, 200)).positions.tobytes()
+        == whole.replay([150], slice(20, 200)).positions.tobytes()
+    )
+
+
+def test_workers_on_different_levels(client: Any):
+    """The second worker computes on the baseline."""
+    first, second = sorted(client.scheduler_info()["workers"])
+    before = client.submit(_core.isa, workers=[second]).result()
+    client.submit(_core.use_isa, "baseline", workers=[second], pure=False).result()
+    try:
+        part = lf.distributed.sample(WELL, lf.ULA(0.01, kT=np.linspace(0.5, 2.0, 200)), client=client, **CALL)
+    finally:
+        client.submit(_core.use_isa, before, workers=[second], pure=False).result()
+    assert_same(lf.sample(WELL, lf.ULA(0.01, kT=np.linspace(0.5, 2.0, 200)), **CALL), part)
+    assert client.submit(_core.isa, workers=[first], pure=False).result() == before
+
+
+def test_masses_of_each_particle(client: Any):
+    call = {**CALL, "mass": np.linspace(1.0, 2.0, 200)[:, np.newaxis]}
+    scheme = lf.BAOAB(0.05, friction=1.0)
+    assert_same(lf.sample(WELL, scheme, **call), lf.distributed.sample(WELL, scheme, client=client, **call))
+
+
+def test_the_first_divergence_of_all(client: Any):
+    call = {"n_steps": 500, "n_particles": 300, "seed": 1}
+    with pytest.raises(lf.DivergenceError) as here:
+        lf.sample(lf.potentials.DoubleWell(), lf.ULA(0.3), stride=None, **call)
+    with pytest.raises(lf.DivergenceError) as there:
+        lf.distributed.sample(lf.potentials.DoubleWell(), lf.ULA(0.3), client=client, **call)
+    assert (here.value.step, here.value.particle) == (there.value.step, there.value.particle)
+    assert here.value.last_position.tobytes() == there.value.last_position.tobytes()
+
+
+def test_an_audit_finds_other_bits(client: Any, monkeypatch: pytest.MonkeyPatch):
+    joined = shared_out._joined
+
+    def broken(*arguments: Any) -> lf.Trajectory:
+        result = joined(*arguments)
+        x = result.last.positions.copy()
+        x[17] = np.nextafter(x[17], 9.0)
+        object.__setattr__(result.last, "positions", x)
+        return result
+
+    monkeypatch.setattr(shared_out, "_joined", broken)
+    with pytest.raises(lf.AuditError, match="particle 17 "):
+        lf.distributed.sample(WELL, lf.ULA(0.01), client=client, audit=1.0, **CALL)
+
+
+def test_a_killed_worker_goes_on_from_its_checkpoint(client: Any, tmp_path: Path):
+    call = {**CALL, "n_steps": 600_000, "stride": 60_000}
+    killed = client.submit(os.getpid, pure=False).result()
+
+    def killer() -> None:
+        while not list(tmp_path.glob("part-*.ckpt")):
+            time.sleep(0.01)
+        os.kill(killed, signal.SIGKILL)
+
+    thread = threading.Thread(target=killer)
+    thread.start()
+    part = lf.distributed.sample(WELL, lf.ULA(0.01), client=client, folder=tmp_path, checkpoint_every=50_000, **call)
+    thread.join()
+    assert_same(lf.sample(WELL, lf.ULA(0.01), **call), part)
+    # all of it is there: the same call, with any seed, only reads
+    again = lf.distributed.sample(WELL, lf.ULA(0.01), client=client, folder=tmp_path, **{**call, "seed": None})
+    assert again.seed == 3 and again.positions.tobytes() == part.positions.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"client": 3}, TypeError, r"client must be a distributed\.Client"),
+        ({"audit": 2.0}, ValueError, "audit=2.0 must be a fraction"),
+        ({"folder": "/no/such/place"}, ValueError, "is no directory"),
+        ({"observers": [observers.Frames()]}, TypeError, "Frames stay with the workers"),
+        ({"n_particles": 0}, ValueError, "n_particles"),
+    ],
+)
+def test_bad_input(given: dict[str, Any], error: type[Exception], message: str, client: Any):
+    with pytest.raises(error, match=message):
+        lf.distributed.sample(WELL, lf.ULA(0.01), **{"client": client, **CALL, **given})
