@@ -254,7 +254,7 @@ def _flat(terms: Any, weights: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     flat: list[Potential] = []
     together: list[float | Schedule] = []
     for term, factor in zip(terms, factors, strict=True):
-        inner = getattr(term, "terms", (term,)), getattr(term, "weights", (1.0,))
+        inner = (term.terms, term.weights) if isinstance(term, (_OfTerms, DrivenSum)) else ((term,), (1.0,))
         flat += inner[0]
         together += [_product(factor, weight) for weight in inner[1]]
     return tuple(flat), tuple(together)
