@@ -6,10 +6,10 @@ import pickle
 
 import numpy as np
 import pytest
-from cases import POTENTIALS, PRECISIONS, SCHEMES
+from cases import LEVELS, POTENTIALS, PRECISIONS, SCHEMES
 from test_schedules import SCHEMES as TIMED
 from test_schedules import step_by_step
-from test_twins import TURNS, points
+from test_twins import points
 
 import langevin_fast as lf
 from langevin_fast import potentials as lfp
@@ -91,45 +91,63 @@ def assert_same(a, b):
 # --- bits -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_the_bits_of_the_same_operations_written_by_hand(precision, isa):
+def in_turns(isa):
+    """A precision for each level: compilation is what takes time."""
+    return list(PRECISIONS)[LEVELS.index(isa) % 2]
+
+
+def test_the_bits_of_the_same_operations_written_by_hand(isa):
+    precision = in_turns(isa)
     x = np.random.default_rng(2).normal(size=(45, 2)).astype(PRECISIONS[precision])
     np.testing.assert_array_equal(SUM.energy(x), BY_HAND.energy(x))
     np.testing.assert_array_equal(SUM.gradient(x), BY_HAND.gradient(x))
     assert SUM.energy(x).dtype == x.dtype
     for scheme in (lf.ULA(0.05), lf.MALA(0.02), lf.BAOAB(0.1, friction=1.0)):
-        for n in (83, 1):
-            arguments = {"n_steps": 25, "n_particles": n, "seed": 3, "stride": 6, "precision": precision}
-            runs = [lf.sample(u, scheme, **arguments) for u in (SUM, BY_HAND)]
-            assert runs[0].backend == "numba"
-            assert_same(*runs)
+        # wide groups and a particle alone, whatever the level
+        arguments = {"n_steps": 25, "n_particles": 65, "seed": 3, "stride": 6, "precision": precision}
+        runs = [lf.sample(u, scheme, **arguments) for u in (SUM, BY_HAND)]
+        assert runs[0].backend == "numba"
+        assert_same(*runs)
+
+
+def with_springs(name, precision):
+    """A potential less springs; points, and energies and gradients there of what the terms give."""
+    a, dtype = POTENTIALS[name].potential, PRECISIONS[precision]
+    b, w, x = lfp.Harmonic(np.arange(a.dim) + 0.75), dtype(-0.7), points(a, dtype)
+    return a - 0.7 * b, x, a.energy(x) + w * b.energy(x), a.gradient(x) + w * b.gradient(x)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("name", POTENTIALS)
+def test_every_built_in_potential_is_a_term(name, precision):
+    u, x, energy, gradient = with_springs(name, precision)
+    columns, g = np.ascontiguousarray(x.T), np.full(x.T.shape, np.nan, x.dtype)
+    p = u.parameters.astype(x.dtype)
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(u.functions.energy_gradient(columns, g, p), energy)
+        np.testing.assert_array_equal(g.T, gradient)
+        g[...] = np.nan
+        u.functions.gradient(columns, g, p)
+        np.testing.assert_array_equal(g.T, gradient)
+        np.testing.assert_array_equal(u.functions.energy(columns, p), energy)
+
+
+# compilation is what takes time
+COMPILED = {"MullerBrown": "double", "HybridRosenbrock": "single", "Tabulated 2-D": "single", "Ring": "double"}
 
 
 @pytest.mark.parametrize(
     ("name", "precision"),
     [
-        pytest.param(name, precision, marks=[] if (name, precision) in TURNS else pytest.mark.slow)
+        pytest.param(name, precision, marks=[] if COMPILED.get(name) == precision else pytest.mark.slow)
         for name in POTENTIALS
         for precision in PRECISIONS
     ],
 )
-def test_every_built_in_potential_is_a_term(name, precision):
-    """With one more: what the terms give, times their weights, added up; three ways."""
-    a, dtype = POTENTIALS[name].potential, PRECISIONS[precision]
-    b = lfp.Harmonic(np.arange(a.dim) + 0.75)
-    x = points(a, dtype)
-    u = a - 0.7 * b
-    w = dtype(-0.7)
-    energy, gradient = a.energy(x) + w * b.energy(x), a.gradient(x) + w * b.gradient(x)
+def test_every_built_in_potential_is_a_compiled_term(name, precision):
+    u, x, energy, gradient = with_springs(name, precision)
     np.testing.assert_array_equal(u.energy(x), energy)
     np.testing.assert_array_equal(u.gradient(x), gradient)
-    columns, g, p = np.ascontiguousarray(x.T), np.full(x.T.shape, np.nan, dtype), u.parameters.astype(dtype)
-    with np.errstate(all="ignore"):
-        np.testing.assert_array_equal(u.functions.energy_gradient(columns, g, p), energy)
-        np.testing.assert_array_equal(g.T, gradient)
-        np.testing.assert_array_equal(u.functions.energy(columns, p), energy)
-        u.functions.gradient(columns, g, p)
-    np.testing.assert_array_equal(g.T, gradient)
 
 
 def springs(x, k, w):
@@ -146,10 +164,10 @@ def springs_gradient(x, out, k, w):
         out[c] = w[0] * (2.0 * k[c] * x[c]) + w[1] * (4.0 * d * d * d)
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("dim", [16, 17, 70])
-def test_many_components(dim, precision, isa):
+@pytest.mark.parametrize("dim", [17, *(pytest.param(dim, marks=pytest.mark.slow) for dim in (16, 70))])
+def test_many_components(dim, isa):
     """Loops over components are written out up to 16."""
+    precision = in_turns(isa)
 
     def one(x, k):
         total = 0.0
@@ -176,10 +194,9 @@ def test_many_components(dim, precision, isa):
     u = lfp.Custom(energy=one, gradient=one_gradient, dim=dim, k=k)
     u = 2.0 * u + lfp.Custom(energy=other, gradient=other_gradient, dim=dim)
     v = lfp.Custom(energy=springs, gradient=springs_gradient, dim=dim, k=k, w=[2.0, 1.0])
-    for scheme in (lf.ULA(0.01), lf.MALA(0.02), lf.BAOAB(0.05, friction=1.0)):
-        for n in (19, 1):
-            arguments = {"n_steps": 12, "n_particles": n, "seed": 5, "stride": 3, "precision": precision}
-            assert_same(*(lf.sample(p, scheme, **arguments) for p in (u, v)))
+    for scheme in (lf.ULA(0.01), lf.MALA(0.02)):
+        arguments = {"n_steps": 12, "n_particles": 33, "seed": 5, "stride": 3, "precision": precision}
+        assert_same(*(lf.sample(p, scheme, **arguments) for p in (u, v)))
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
