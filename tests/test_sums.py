@@ -214,6 +214,21 @@ def test_a_sum_over_all_particles_has_the_bits_of_the_compiled_one(scheme, preci
     np.testing.assert_array_equal(u.batch_energy_gradient(x)[1], SUM.gradient(x))
 
 
+def test_a_term_of_compiled_code():
+    import numba
+
+    @numba.cfunc("void(CPointer(float64), CPointer(float64))")
+    def gradient(x, g):
+        g[0] = x[0] - 0.25
+        g[1] = x[1]
+
+    arguments = {"n_steps": 9, "n_particles": 5, "seed": 2}
+    u = WELL + lfp.CFunction(gradient=gradient, dim=2)
+    runs = [lf.sample(p, lf.ULA(0.05), **arguments) for p in (u, WELL + TRAP)]
+    assert runs[0].backend == "batch"
+    np.testing.assert_array_equal(runs[0].positions, runs[1].positions)
+
+
 def test_cross_check():
     report = lf.cross_check(lfp.MullerBrown(scale=0.125) + BIAS, lf.BAOAB(0.02, friction=1.0), moment_steps=50)
     assert report.ok, report
