@@ -241,6 +241,22 @@ def potentials_of_the_user() -> Iterator[Row]:
                 yield at_most(what_exactly, t["user's"] / t["built-in"], target, times)
 
 
+def sums() -> Iterator[Row]:
+    """A bias as a term, beside the same in one formula, and what the bias costs."""
+    case = Case(lf.potentials.MullerBrown(), 1e-5, 15.0)
+    potentials = {"built-in": case.potential, **user_potentials.biased_muller_brown()}
+    for precision in PRECISIONS:
+        for scheme in ("ULA", "BAOAB"):
+            works = {
+                name: workloads.ours(case._replace(potential=potential), scheme, precision)
+                for name, potential in potentials.items()
+            }
+            t = seconds_per_step(works)
+            for other, words, target in (("formula", "one Expression of both", 1.2), ("built-in", "without bias", 1.5)):
+                what = f"MullerBrown() + Expression(bias), {scheme}, {precision} / {words}"
+                yield at_most(what, t["sum"] / t[other], target, pair(t["sum"], t[other], 2 * CROWD))
+
+
 def numba_loops() -> Iterator[Row]:
     """What people write today."""
     case = Case(user_potentials.custom_double_well(), 0.01)
@@ -354,6 +370,7 @@ PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "import": import_time,
     "chains": few_chains,
     "user": potentials_of_the_user,
+    "sums": sums,
     "numba": numba_loops,
     "compile": compilation,
     "batch": batch,

@@ -9,7 +9,7 @@ import numpy as np
 from timing import Work
 
 import langevin_fast as lf
-from langevin_fast.potentials import Custom, Expression
+from langevin_fast.potentials import Custom, Expression, Potential
 
 
 def custom_double_well() -> Custom:
@@ -26,16 +26,25 @@ def expression_double_well() -> Expression:
     return Expression("a*(x**2 - 1)**2", variables="x", start=[-1.0], a=1.0)
 
 
+# all numbers in the formula, as in a script
+MULLER_BROWN = (
+    "-200*exp(-(x - 1)**2 - 10*y**2) - 100*exp(-x**2 - 10*(y - 0.5)**2)"
+    " - 170*exp(-6.5*(x + 0.5)**2 + 11*(x + 0.5)*(y - 1.5) - 6.5*(y - 1.5)**2)"
+    " + 15*exp(0.7*(x + 1)**2 + 0.6*(x + 1)*(y - 1) + 0.7*(y - 1)**2)"
+)
+
+
 def expression_muller_brown() -> Expression:
-    """All numbers in the formula, as in a script."""
-    terms = (
-        "-200*exp(-(x - 1)**2 - 10*y**2)",
-        "-100*exp(-x**2 - 10*(y - 0.5)**2)",
-        "-170*exp(-6.5*(x + 0.5)**2 + 11*(x + 0.5)*(y - 1.5) - 6.5*(y - 1.5)**2)",
-        "15*exp(0.7*(x + 1)**2 + 0.6*(x + 1)*(y - 1) + 0.7*(y - 1)**2)",
-    )
-    start = lf.potentials.MullerBrown().default_start
-    return Expression(" + ".join(terms).replace("+ -", "- "), variables="x y", start=start)
+    return Expression(MULLER_BROWN, variables="x y", start=lf.potentials.MullerBrown().default_start)
+
+
+def biased_muller_brown() -> dict[str, Potential]:
+    """With a spring along x: added to the built-in potential, and in one formula."""
+    surface, spring, values = lf.potentials.MullerBrown(), "0.5*k*(x - x0)**2", {"k": 100.0, "x0": -0.5}
+    return {
+        "sum": surface + Expression(spring, variables="x y", **values),
+        "formula": Expression(f"{MULLER_BROWN} + {spring}", variables="x y", start=surface.default_start, **values),
+    }
 
 
 def custom_rosenbrock(dim: int) -> Custom:

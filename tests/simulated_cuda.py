@@ -239,6 +239,20 @@ def test_expression_has_the_bits_of_numba(scheme, precision):
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("scheme", [lf.ULA(0.002), lf.MALA(0.02), lf.BAOAB(0.01, friction=1.0)], ids=repr)
+def test_sum_has_the_bits_of_numba(scheme, precision):
+    p, k, ramp = lf.potentials, np.arange(20.0), lf.Schedule([0.0, 0.05], [-0.5, 0.5])
+    bias = p.Expression("0.5*k*(x - x0)**2/3", variables="x y", k=100.0, x0=-0.5)
+    sums = (
+        p.MullerBrown(scale=0.125) + 2.0 * bias - p.Ring(dim=2),
+        p.MullerBrown(scale=0.125) + ramp * bias.with_values({"x0": ramp}),
+        p.Harmonic(k) + 0.5 * p.Harmonic(k + 1.0) + p.Ring(dim=20),  # loops over components
+    )
+    for potential in sums:
+        assert_equal_bits(*both(potential, scheme, other="numba", precision=precision, n_steps=5, n_particles=2))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_leaving_the_domain_of_an_expression(precision):
     potential = lf.potentials.Expression(
         "x**2/2 - log(x) + floor(3*x)*y + where(x > 1 and not y > 2, y**2, a*y)", variables="x y", start=[1, 0], a=0.5

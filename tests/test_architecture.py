@@ -47,6 +47,7 @@ ROOMS = {
         "potentials.compiled",
         "potentials.driven",
         "potentials.gradient_check",
+        "potentials.sum",
     },
     "backends": {"backends.problem", "backends.cpp", "backends.observing"},
     "observers": {"observers.base", "observers.sums", "observers.values", "observers.frames"},

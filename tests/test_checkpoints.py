@@ -83,6 +83,8 @@ POTENTIALS = {
     "driven": (lf.potentials.DoubleWell(lf.Schedule([0.0, 5.0], [1.0, 3.0])), "cpp"),
     "expression": (lf.potentials.Expression("a*x**4", variables="x", a=0.5), "numba"),
     "custom": (lf.potentials.Custom(energy=energy, gradient=gradient, dim=1, k=2.0), "numba"),
+    "sum": (WELL + 0.5 * lf.potentials.Expression("k*(x - 1)**2", variables="x", k=2.0), "numba"),
+    "driven sum": (WELL + lf.Schedule([0.0, 5.0], [1.0, 3.0]) * lf.potentials.Harmonic(1.0), "numba"),
     "batch": (lf.potentials.Batch(energy=lambda x: (x**4).sum(axis=1), gradient=lambda x: 4 * x**3, dim=1), "batch"),
 }
 

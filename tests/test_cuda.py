@@ -157,6 +157,25 @@ def test_expression_compiled_for_a_gpu(monkeypatch, precision):
     assert_same_arithmetic(ptx(monkeypatch, potential, lf.MALA(0.1), precision), precision)
 
 
+def sums():
+    """With gradients in registers, and with a loop over components."""
+    p = lf.potentials
+    bias = p.Expression("0.5*k*(x - x0)**2/3", variables="x y", k=100.0, x0=-0.5)
+    k = np.arange(20.0)
+    return {
+        "2-D": p.MullerBrown(scale=0.125) + 2.0 * bias - p.Ring(dim=2),
+        "20-D": p.Harmonic(k) + 0.5 * p.Harmonic(k + 1.0) + p.Ring(dim=20),
+    }
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("which", sums())
+def test_sum_compiled_for_a_gpu(monkeypatch, which, precision):
+    code = ptx(monkeypatch, sums()[which], lf.MALA(0.1), precision)
+    assert_same_arithmetic(code, precision)
+    assert which != "2-D" or ".local" not in code, "the gradients are not in registers"
+
+
 def energy(x, k):
     return 0.5 * k * x[0] * x[0] + np.cos(x[0])
 
@@ -225,6 +244,15 @@ def test_observers_on_a_gpu_have_the_bits_of_cpp(scheme, precision):
             run.run(n)
         runs.append(run)
     assert_same(runs[0].observers, runs[1].observers)
+    np.testing.assert_array_equal(runs[0].positions, runs[1].positions)
+
+
+@on_gpu
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("which", sums())
+def test_gpu_has_the_bits_of_a_sum(which, precision):
+    arguments = {"n_steps": 100, "n_particles": 1000, "stride": 50, "seed": 7, "precision": precision}
+    runs = [lf.sample(sums()[which], lf.MALA(0.01), backend=backend, **arguments) for backend in ("cuda", "numba")]
     np.testing.assert_array_equal(runs[0].positions, runs[1].positions)
 
 

@@ -356,7 +356,8 @@ class Simulation(Readings):
         step_size : float or (n_particles,) array, optional
             Not while observers look, which count steps and show times.
         potential : dict, optional
-            New values of arguments of the potential, by name: ``{"k": 2.0}``. A schedule counts from time 0.
+            New values of arguments of the potential, by name: ``{"k": 2.0}``; in a sum with the index of the term:
+            ``{"1.k": 2.0, "1.weight": 0.5}``. A schedule counts from time 0.
 
         Raises
         ------

@@ -17,9 +17,9 @@ NAMES = ("cpp", "numba", "cuda", "batch")
 
 _WHAT = {
     "cpp": "the compiled kernels: built-in potentials, networks and C functions",
-    "numba": "the C++ step loop around functions that Numba compiles: Custom, Expression and built-in potentials",
-    "cuda": "one GPU thread per particle: Custom, Expression and built-in potentials",
-    "batch": "compiled updates around one call for all particles: Batch, from_jax, from_torch",
+    "numba": "the C++ step loop around functions that Numba compiles: Custom, Expression, built-in potentials and sums",
+    "cuda": "one GPU thread per particle: Custom, Expression, built-in potentials and sums",
+    "batch": "compiled updates around one call for all particles: Batch, from_jax, from_torch and sums with them",
 }
 
 

@@ -20,6 +20,7 @@ from numba.cuda import config, types
 
 from .. import math as lf_math
 from ..elementary import CONSTANTS, Constants, Primitives, make
+from ..functions import Room
 from ..jit.aliases import ALIASES, ARGUMENTS, TABLES
 from ..jit.rebuilt import rebuilt
 
@@ -160,6 +161,8 @@ def of_user(function: Callable[..., Any], dtype: type) -> Any:
         value = getattr(value, "py_func", value)  # of numba.njit
         if value is math or value is np:
             return _module(value)
+        if isinstance(value, Room):
+            return _room(value.dim, dtype)
         if callable(value) and value in _OURS:
             return _OURS[value]
         if isinstance(value, python_types.FunctionType) and not _is_known(value):
@@ -176,6 +179,18 @@ def of_user(function: Callable[..., Any], dtype: type) -> Any:
     # Numba's is an integer
     copy.__globals__.setdefault("round", lf_math.round)
     return device(copy)
+
+
+def _room(dim: int, dtype: type) -> Any:
+    if config.ENABLE_CUDASIM:
+        return lambda g: np.empty(dim, dtype)
+
+    # inlined before it is compiled: the array is one of the kernel's
+    @cuda.jit(device=True, inline="always")
+    def room(g):  # type: ignore[no-untyped-def]
+        return cuda.local.array(dim, dtype)
+
+    return room
 
 
 # max and min of Python stay: they take any number of arguments, and integers.

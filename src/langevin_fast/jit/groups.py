@@ -20,9 +20,9 @@ from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaError
 
 from .. import _core
-from ..functions import Functions
+from ..functions import Functions, Room
 from . import lane_functions
-from .packs import PackType, column
+from .packs import PackType, column, room
 from .rebuilt import rebuilt
 
 # A function that raises leaves NaN behind, which the loop reports as a divergence of that particle at that step.
@@ -197,5 +197,7 @@ def _jit(function: Callable) -> Dispatcher:
 
 
 def _jit_helper(value: Any) -> Any:
+    if isinstance(value, Room):
+        return room(value.dim)
     plain = isinstance(value, python_types.FunctionType) and value not in lane_functions.KNOWN
     return _jit(value) if plain else value

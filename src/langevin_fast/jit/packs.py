@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from llvmlite import ir
@@ -391,3 +392,30 @@ def column(typingctx: Any, pointer: Any, offset: Any, pitch: Any, length: Any, l
         return result._getvalue()
 
     return array(pointer, types.intp, types.intp, length, lanes), codegen
+
+
+@cache
+def room(dim: int) -> Any:
+    """What takes the place of :class:`langevin_fast.functions.Room`: `dim` packs on the stack."""
+
+    @intrinsic
+    def room(typingctx: Any, g: Any) -> Any:
+        pack = g.dtype
+
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            n, size = (context.get_constant(types.intp, k) for k in (dim, pack.element.bitwidth // 8 * pack.lanes))
+            memory = cgutils.alloca_once(builder, _llvm_type(pack), n)
+            result = context.make_array(g)(context, builder)
+            context.populate_array(
+                result,
+                data=builder.bitcast(memory, result.data.type),
+                shape=cgutils.pack_array(builder, [n]),
+                strides=cgutils.pack_array(builder, [size]),
+                itemsize=size,
+                meminfo=None,
+            )
+            return result._getvalue()
+
+        return g(g), codegen
+
+    return room

@@ -22,6 +22,7 @@ from .neal_funnel import NealFunnel
 from .prinz import Prinz
 from .ring import Ring
 from .rosenbrock import Rosenbrock
+from .sum import Sum
 from .tabulated import Tabulated
 
 # the order of cpp/potentials/list.hpp
@@ -63,6 +64,7 @@ __all__ = [
     "Prinz",
     "Ring",
     "Rosenbrock",
+    "Sum",
     "Tabulated",
     "from_jax",
     "from_torch",

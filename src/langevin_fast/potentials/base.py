@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from .. import checks
 from ..checks import FloatArray
 from ..memory import check_memory
+from ..schedules import Schedule
 
 
 class Potential:
@@ -47,7 +49,7 @@ class Potential:
         from .driven import Driven, has_schedules
 
         if has_schedules(args, kwargs):
-            return Driven(cls, args, kwargs)
+            return Driven.of(cls, args, kwargs)
         return super().__new__(cls)
 
     def __init__(self, *, dim: int, default_start: npt.ArrayLike, arguments: dict[str, Any], **state: Any) -> None:
@@ -186,6 +188,38 @@ class Potential:
             hint = "; for many points in one dimension pass x[..., np.newaxis]" if self.dim == 1 else ""
             raise ValueError(f"x must have shape (..., {self.dim}) for {self.kind}, got {points.shape}{hint}")
         return np.ascontiguousarray(points, np.float32 if points.dtype.type is np.float32 else np.float64)
+
+    # --- sums and multiples
+
+    # so that NumPy's numbers leave a product with a potential to the potential
+    __array_ufunc__ = None
+
+    def __add__(self, other: object) -> Potential:
+        return self._sum((self, other), (1.0, 1.0)) if isinstance(other, Potential) else NotImplemented
+
+    def __radd__(self, other: object) -> Potential:
+        # the built-in sum begins with 0
+        return self if isinstance(other, int) and other == 0 else NotImplemented
+
+    def __sub__(self, other: object) -> Potential:
+        return self._sum((self, other), (1.0, -1.0)) if isinstance(other, Potential) else NotImplemented
+
+    def __neg__(self) -> Potential:
+        return self._sum((self,), (-1.0,))
+
+    def __mul__(self, factor: object) -> Potential:
+        return self._sum((self,), (factor,)) if isinstance(factor, (Real, Schedule)) else NotImplemented
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: object) -> Potential:
+        return self * (1.0 / float(divisor)) if isinstance(divisor, Real) else NotImplemented
+
+    @staticmethod
+    def _sum(terms: tuple[Potential, ...], weights: tuple[Any, ...]) -> Potential:
+        from .sum import Sum
+
+        return Sum(terms, weights)
 
     def __repr__(self) -> str:
         shown = (f"{name}={checks.shorten(getattr(self, name))}" for name in self._arguments)

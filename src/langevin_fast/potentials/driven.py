@@ -26,33 +26,28 @@ class Driven(Potential):
 
     Parameters
     ----------
-    make : type
-        The class of the potential.
-    args, kwargs
-        Of its constructor.
+    first : Potential
+        The potential with other numbers in place of those that change.
+    schedules : dict
+        What changes, by the name of the argument.
 
     Raises
     ------
     TypeError, ValueError
-        What the constructor raises for the values at one of the given times.
+        An argument cannot change, or has a value at one of the given times that is not allowed.
     """
 
     _first: Potential
     _schedules: dict[str, Schedule]
-    _call: tuple[type[Potential], tuple[Any, ...], dict[str, Any]]
     _curvature: float | None
 
-    def __init__(self, make: type[Potential], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        named = _named(make, args, kwargs)
-        schedules = {name: value for name, value in named.items() if isinstance(value, Schedule)}
-        times = np.unique(np.concatenate([schedule.times for schedule in schedules.values()]))
-        first = make(**{**named, **{name: schedule(times[0]) for name, schedule in schedules.items()}})
+    def __init__(self, first: Potential, schedules: dict[str, Schedule]) -> None:
         fixed = [name for name in schedules if name not in first._arguments]
         if fixed:
-            raise TypeError(f"{fixed[0]} of {make.__name__} cannot change in time")
+            raise TypeError(f"{fixed[0]} of {first.type_name} cannot change in time")
         # What is allowed at all given times is allowed in between: the sets that constructors allow are convex.
-        curvatures = [first.largest_curvature]
-        for time in times[1:]:
+        curvatures = []
+        for time in np.unique(np.concatenate([schedule.times for schedule in schedules.values()])):
             values = {name: schedule(time) for name, schedule in schedules.items()}
             curvatures.append(first.with_values(values).largest_curvature)
         super().__init__(
@@ -64,19 +59,30 @@ class Driven(Potential):
             has_energy=first.has_energy,
             _first=first,
             _schedules=schedules,
-            _call=(make, args, kwargs),
             _curvature=None if None in curvatures else max(curvatures),  # type: ignore[type-var]
         )
 
+    @classmethod
+    def of(cls, make: type[Potential], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Driven:
+        """From a class and the arguments of its constructor, schedules among them."""
+        named = _named(make, args, kwargs)
+        schedules = {name: value for name, value in named.items() if isinstance(value, Schedule)}
+        start = min(schedule.times[0] for schedule in schedules.values())
+        return cls(make(**{**named, **{name: schedule(start) for name, schedule in schedules.items()}}), schedules)
+
     def with_values(self, values: dict[str, Any]) -> Potential:
         """See :meth:`Potential.with_values`; where no schedule is left, a potential that does not change."""
-        make, args, kwargs = self._call
-        return make(**{**_named(make, args, kwargs), **values})
+        together = {**self._schedules, **values}
+        schedules = {name: value for name, value in together.items() if isinstance(value, Schedule)}
+        fixed = {name: value for name, value in values.items() if not isinstance(value, Schedule)}
+        first = self._first.with_values(fixed) if fixed else self._first
+        return type(self)(first, schedules) if schedules else first
 
     def made_by(self) -> tuple[type, dict[str, Any]]:
         """See :meth:`Potential.made_by`."""
-        make, args, kwargs = self._call
-        return make, _named(make, args, kwargs)
+        made_by = self._first.made_by()
+        assert made_by is not None  # what no file can hold is not driven
+        return made_by[0], {**made_by[1], **self._schedules}
 
     @property
     def largest_curvature(self) -> float | None:
@@ -87,6 +93,11 @@ class Driven(Potential):
     def type_name(self) -> str:
         """Of the potential at any time."""
         return self._first.type_name
+
+    @property
+    def first(self) -> Potential:
+        """The potential with other numbers in place of those that change."""
+        return self._first
 
     @property
     def schedules(self) -> dict[str, Schedule]:
@@ -103,12 +114,7 @@ class Driven(Potential):
 
     def delayed(self, time: float) -> Driven:
         """The same, so much later."""
-        make, args, kwargs = self._call
-
-        def later(value: Any) -> Any:
-            return value.delayed(time) if isinstance(value, Schedule) else value
-
-        return Driven(make, tuple(map(later, args)), {name: later(value) for name, value in kwargs.items()})
+        return type(self)(self._first, {name: schedule.delayed(time) for name, schedule in self._schedules.items()})
 
     def energy(self, x: npt.ArrayLike, time: npt.ArrayLike | None = None) -> npt.NDArray[Any]:
         """Return U(x, t) as :meth:`Potential.energy`.
@@ -150,7 +156,7 @@ class Driven(Potential):
         return text
 
     def __reduce__(self) -> Any:
-        return Driven, self._call
+        return type(self), (self._first, self._schedules)
 
 
 def _named(make: type[Potential], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,21 @@ def _energy(x: Any, p: Any) -> Any:
     return total
 
 
+def _energy_gradient(x: Any, g: Any, p: Any) -> Any:
+    total, gx, gy = 0.0, 0.0, 0.0
+    for k in range(4):
+        a, b, c = p[4 + k], p[8 + k], p[12 + k]
+        dx, dy = x[0] - p[16 + k], x[1] - p[20 + k]
+        ax, bx, cy = a * dx, b * dx, c * dy
+        term = p[k] * exp(ax * dx + (bx + cy) * dy)
+        total = total + term
+        gx = gx + term * ((ax + ax) + b * dy)
+        gy = gy + term * (bx + (cy + cy))
+    g[0] = gx
+    g[1] = gy
+    return total
+
+
 class MullerBrown(CompiledPotential):
     r"""The two-dimensional Müller-Brown surface: three minima joined by a bent valley.
 
@@ -78,7 +93,7 @@ class MullerBrown(CompiledPotential):
     """
 
     kind = "MullerBrown"
-    functions = Functions(_gradient, _energy)
+    functions = Functions(_gradient, _energy, _energy_gradient)
     scale: float
 
     def __init__(self, scale: float = 1.0) -> None:
