@@ -157,7 +157,8 @@ def sample(
         _check_levels(potential, parts)
         result = _joined(beginning, frames, observers, before, ranges, parts, n_steps)
         if audit:
-            _audit(audit, result, ranges, futures, client, lambda r, where: submit(r, (), None, **where))
+            movers = [one for one in observers if one.moves]
+            _audit(audit, result, ranges, futures, client, lambda r, where: submit(r, movers, None, **where))
     return result
 
 
@@ -284,6 +285,8 @@ def _joined(
             if recording.velocities is not None:
                 recording.velocities[:, r] = part.velocities
         one.end(stepper.state.step, stepper.times_at)
+    # acceptance rates are those of the parts
+    before = dataclasses.replace(before, accepted=stepper.state.accepted)
     result = Trajectory.of(stepper, frames[0] if frames else None, before, observers)
     if runs[0].acceptance_rate is not None:
         result = dataclasses.replace(result, acceptance_rate=np.concatenate([run.acceptance_rate for run in runs]))

@@ -210,6 +210,12 @@ class Observer(Looking, ABC):
         """Its accumulators."""
         return self._seen().observed
 
+    @property
+    def moves(self) -> bool:
+        """Whether it stops particles, or lets them start anew."""
+        reduction = self.observed.reduction
+        return reduction.stops or reduction.restart is not None
+
     def withdraw(self) -> None:
         """Forget a run that did not begin."""
         self._contents = None
