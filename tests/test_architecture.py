@@ -48,7 +48,7 @@ ROOMS = {
         "potentials.gradient_check",
     },
     "backends": {"backends.problem", "backends.cpp", "backends.observing"},
-    "observers": {"observers.base", "observers.sums", "observers.values", "observers.frames"},
+    "observers": {"observers.base", "observers.batches", "observers.sums", "observers.values", "observers.frames"},
     "schemes": {"schemes.base", "schemes.operations", "schemes.overdamped"},
     "jit": {"jit.aliases", "jit.packs", "jit.lane_functions", "jit.rebuilt"},
     "symbolic": {"symbolic.graph"},
