@@ -726,8 +726,8 @@ def test_errors_of_lags_of_few_particles_are_honest(n, n_steps):
         diffusion = free.diffusion_coefficient()
         z.append(
             [
-                *((msd.values - 2 * variance * (1 - exact)) / msd.error)[rows],
-                *((correlation.values - exact) / correlation.error)[rows],
+                *((msd.values - 2 * variance * (1 - exact))[rows] / msd.error[rows]),
+                *((correlation.values - exact)[rows] / correlation.error[rows]),
                 (correlation.integrated_time - time) / correlation.integrated_time_error,
                 (diffusion.value - 1.0) / diffusion.error,
             ]

@@ -303,7 +303,7 @@ MUTATIONS = [
     ),
     Mutation(
         "the upper end is in the box", "kernels/boundary.hpp", "select(equal(y, y), lo, y)",
-        "select(equal(y, y), hi, y)", WALLS,
+        "select(equal(y, y), hi, y)", f"{WALLS} -k upper_end_of_a_period",
     ),
     # ---- noise
     Mutation(
