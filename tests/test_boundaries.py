@@ -310,6 +310,20 @@ def test_observers_look_into_the_box_and_displacements_do_not(box, kind):
         assert msd.values[msd.lags.tolist().index(lag)] == pytest.approx(expected, rel=1e-10)
 
 
+def test_the_upper_end_of_a_period_is_the_lower_one():
+    """A particle that stands there exactly, without noise and forces, is seen at the other end."""
+    scheme = lf.BAOAB(0.5, friction=0.0, kT=0.0)
+    for n in (1, 70):
+        for precision in ("double", "single"):
+            mean, given = obs.Expectation("x[0]"), {"n_particles": n, "precision": precision, "seed": 1}
+            run = lf.Simulation(
+                lf.potentials.Free(), scheme, initial=[0.5], velocities=[1.0], boundary=P(0.0, 1.0), **given
+            )
+            run.run(1, record=[mean])
+            assert (run.unwrapped_positions == 1.0).all() and (run.positions == 0.0).all()
+            assert (mean.per_particle == 0.0).all()
+
+
 def test_the_virial_is_no_temperature_there():
     with pytest.raises(ValueError, match="kind='configurational': a boundary has a force of its own"):
         made("both", "BAOAB", n_particles=3, observers=[obs.Temperature("configurational")])

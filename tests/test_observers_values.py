@@ -324,6 +324,33 @@ def pairs_of(looks, lag, points):
     return later - lag, later
 
 
+def independent_parts(looks, n, lag, points, longest):
+    """Masks (looks, n) of the later looks of pairs at a lag, one for each part that is taken as independent.
+
+    Of fewer than 32 particles, 32 batches in time, of 1, 2, 4, ... looks; as many together as twice the longest lag
+    takes. If that leaves fewer than eight with pairs at this one, and of many particles, they are the particles.
+    """
+
+    def batches(which):
+        later = np.zeros((looks, 1), bool)
+        later[pairs_of(looks, which, points)[1]] = True
+        length = 2 ** max(math.ceil(math.log2(looks / 32)), 0)
+        length *= max(1, math.ceil(2 * longest / length))
+        stretches = np.arange(looks) // length
+        in_time = n < 32 and n * len(np.unique(stretches[later[:, 0]])) >= 8
+        stretches = stretches if in_time else np.zeros(looks, int)
+        return in_time, [later & (stretches == b)[:, np.newaxis] for b in np.unique(stretches)]
+
+    in_time = batches(longest)[0]
+    masks = batches(lag)[1] if in_time else [np.logical_or.reduce(batches(lag)[1])]
+    return np.array([mask & one for mask in masks for one in np.eye(n, dtype=bool)])
+
+
+def error_of(apart, share):
+    """Of an average, from what independent parts with these shares make of its error."""
+    return np.sqrt(np.square(apart).sum() / (1 - np.square(share).sum())) if np.count_nonzero(share) > 1 else np.nan
+
+
 @CROWDS
 @pytest.mark.parametrize(("every", "points", "longest"), [(1, 16, 200), (3, 4, None)])
 def test_displacements(n, every, points, longest):
@@ -339,14 +366,30 @@ def test_displacements(n, every, points, longest):
         per_particle.append(np.square(x[later] - x[earlier]).sum(axis=-1).mean(axis=0))
     per_particle = np.array(per_particle)
     close(msd.values, per_particle.mean(axis=1))
-    if n == 1:
-        assert np.isnan(msd.error).all()
-        return
-    close(msd.error, per_particle.std(axis=1, ddof=1) / np.sqrt(n), rtol=1e-9)
-    found = msd.diffusion_coefficient(first=0.5, last=4.0)
-    chosen = (msd.lag_times >= 0.5) & (msd.lag_times <= 4.0)
-    slopes = np.polyfit(msd.lag_times[chosen], per_particle[chosen], 1)[0]
-    close(found, [slopes.mean() / 4, slopes.std(ddof=1) / np.sqrt(n) / 4], rtol=1e-9)
+
+    def deviations(lag, longest):
+        """Of the parts that are independent, from the average at a lag; and the shares of their pairs."""
+        square = np.zeros(x.shape[:2])
+        earlier, later = pairs_of(len(x), lag, points)
+        square[later] = np.square(x[later] - x[earlier]).sum(axis=-1)
+        parts = independent_parts(len(x), n, lag, points, longest)
+        pairs = parts.sum(axis=(1, 2))
+        return ((square * parts).sum(axis=(1, 2)) - pairs * square[later].mean()) / pairs.sum(), pairs / pairs.sum()
+
+    errors = [error_of(*deviations(lag, lag)) for lag in lags.tolist()]
+    close(msd.error, errors, rtol=1e-9)
+    # what batches in time are not long enough for is not known of a single particle
+    assert np.isnan(msd.error).any() == (n == 1) and np.isfinite(msd.error[lags < 10]).all()
+    if n >= 32:
+        close(msd.error, per_particle.std(axis=1, ddof=1) / np.sqrt(n), rtol=1e-9)
+    found = msd.diffusion_coefficient(first=0.3, last=1.5)
+    chosen = (msd.lag_times > 0.29) & (msd.lag_times < 1.51)
+    t = msd.lag_times[chosen]
+    longest = int(lags[chosen][-1])
+    close(found.value, np.polyfit(t, msd.values[chosen], 1)[0] / 4, rtol=1e-9)
+    weights = (t - t.mean()) / np.square(t - t.mean()).sum() / 4
+    apart = np.array([deviations(lag, longest)[0] for lag in lags[chosen].tolist()])
+    close(found.error, error_of(weights @ apart, deviations(longest, longest)[1]), rtol=1e-9)
 
 
 @CROWDS
@@ -366,9 +409,36 @@ def test_autocorrelations(n, f, components):
     mean = covariances.mean(axis=1)
     close(correlation.variance, mean[0], rtol=1e-10)
     close(correlation.values, mean / mean[0], rtol=1e-9, atol=1e-12)
-    if n > 1:
+    at_zero = np.square(apart).sum(axis=-1)
+
+    def deviations(lag, longest):
+        """Of the ratio to the value at lag 0, in the parts that are independent."""
+        products = np.zeros(apart.shape[:2])
+        earlier, later = pairs_of(len(apart), lag, 8)
+        products[later] = (apart[earlier] * apart[later]).sum(axis=-1)
+        parts, all_looks = (independent_parts(len(apart), n, which, 8, longest) for which in (lag, 0))
+        pairs, looks = parts.sum(axis=(1, 2)), all_looks.sum(axis=(1, 2))
+        value, variance = products[later].mean(), at_zero.mean()
+        of_lag = ((products * parts).sum(axis=(1, 2)) - pairs * value) / pairs.sum()
+        of_zero = ((at_zero * all_looks).sum(axis=(1, 2)) - looks * variance) / looks.sum()
+        return (of_lag - value / variance * of_zero) / variance, pairs / pairs.sum()
+
+    lags = correlation.lags.tolist()
+    close(correlation.error, [error_of(*deviations(lag, lag)) for lag in lags], rtol=1e-8, atol=1e-12)
+    if n >= 32:
         ratio = (covariances - mean[:, np.newaxis] / mean[0] * covariances[0]) / mean[0]
         close(correlation.error, ratio.std(axis=1, ddof=1) / np.sqrt(n), rtol=1e-8, atol=1e-12)
+    time = correlation.integrated_time
+    if not np.isfinite(time):
+        assert np.isnan(correlation.integrated_time_error)
+        return
+    halves = (correlation.values[1:] + correlation.values[:-1]) / 2
+    last = 1 + np.flatnonzero(np.isclose(np.cumsum(np.diff(correlation.lag_times) * halves), time, rtol=1e-12))[0]
+    half = np.diff(lags[: last + 1]) * 0.05
+    weights = np.append(half, 0) + np.append(0, half)
+    ratios = np.array([deviations(lag, lags[last])[0] for lag in lags[: last + 1]])
+    expected = error_of(weights @ ratios, deviations(lags[last], lags[last])[1])
+    close(correlation.integrated_time_error, expected, rtol=1e-8)
 
 
 def test_the_longest_lag_is_reached():
@@ -637,6 +707,38 @@ def test_error_bars_are_honest(n, n_steps, every):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("n", "n_steps"), [(1, 8000), (5, 2000)])
+def test_errors_of_lags_of_few_particles_are_honest(n, n_steps):
+    """z scores of 300 runs, from batches in time of 20 correlation times or more."""
+    h, rho, z = 0.1, 0.9, []
+    variance, time = 2 * h / (1 - rho**2), h * (1 + rho) / (2 * (1 - rho))
+    lags = np.array([1, 10, 64, 256])
+    for seed in range(300):
+        observers = obs.MeanSquaredDisplacement(longest=500), obs.Autocorrelation(longest=500)
+        arguments = {"n_steps": n_steps, "n_particles": n, "seed": seed, "stride": None}
+        lf.sample(lf.potentials.Harmonic(1.0), lf.ULA(h), burn_in=100, observers=observers, **arguments)
+        msd, correlation = observers
+        rows = np.searchsorted(msd.lags, lags)
+        assert (msd.lags[rows] == lags).all()
+        exact = rho**msd.lags
+        free = obs.MeanSquaredDisplacement(longest=n_steps // 20)
+        lf.sample(lf.potentials.Free(), lf.ULA(h), observers=[free], **arguments)
+        diffusion = free.diffusion_coefficient()
+        z.append(
+            [
+                *((msd.values - 2 * variance * (1 - exact))[rows] / msd.error[rows]),
+                *((correlation.values - exact)[rows] / correlation.error[rows]),
+                (correlation.integrated_time - time) / correlation.integrated_time_error,
+                (diffusion.value - 1.0) / diffusion.error,
+            ]
+        )
+    within = np.array([(np.abs(z) < sigmas).mean(axis=0) for sigmas in (1, 2)])
+    # of draws from Student's t of 7 degrees of freedom 0.65 and 0.915; four standard errors are 0.11 and 0.065
+    assert (np.abs(within[0] - 0.65) < 0.11).all(), within[0]
+    assert (np.abs(within[1] - 0.915) < 0.065).all(), within[1]
+
+
+@pytest.mark.slow
 def test_errors_of_lags_are_honest():
     h, steps, z = 0.1, 200, []
     arguments = {"n_steps": steps, "n_particles": 64, "stride": None}
@@ -841,6 +943,16 @@ def test_batches_of_unequal_length_are_made_equal():
     values = np.concatenate(batches)
     close(total[0].pooled().error, values.std(ddof=1) / np.sqrt(len(values)), rtol=1e-9)
     assert total[0].n_samples.tolist() == [60] * 3 + [300] * 2
+    # of displacements there are 32, so that they are twice as long
+    parts = []
+    for path in (path[:, 0] for part in x for path in part.swapaxes(0, 1)):
+        earlier, later = pairs_of(len(path), 3, 4)
+        squares = np.square(path[later] - path[earlier])
+        parts += [squares[later // 16 == b] for b in range(later[-1] // 16 + 1)]
+    n_pairs, value = sum(map(len, parts)), np.concatenate(parts).mean()
+    close(total[4].values[3], value)
+    shares = [len(part) / n_pairs for part in parts]
+    close(total[4].error[3], error_of([(part - value).sum() / n_pairs for part in parts], shares), rtol=1e-9)
 
 
 @pytest.mark.parametrize("n", [5, 40])
@@ -872,6 +984,7 @@ def test_consecutive_runs(n):
     pairs = [np.array([len(pairs_of(k, lag, 4)[0]) for lag in msd.lags.tolist()]) for k in (70, 1, 129)]
     parts = [np.pad(o[4].values, (0, len(msd.lags) - len(o[4].values))) for o in (first, second, third)]
     close(msd.values, sum(p * v for p, v in zip(pairs, parts, strict=True)) / sum(pairs), rtol=1e-10)
+    assert np.isfinite(msd.error).all() and msd._contents.observed.reduction.batches == 0
     if n == 40:
         close([average.error, [temperature.error] * 2], [whole[1].error, [whole[2].error] * 2])
     else:

@@ -260,6 +260,10 @@ MUTATIONS = [
         "ring one late", "observers/lags.hpp", "slot - lag + (lag > slot ? p : 0)",
         "slot - lag + (lag > slot ? p - 1 : 0)", LOOKS,
     ),
+    Mutation(
+        "batches of pairs begin one late", "observers/lags.hpp", "(1 + at.index / at.sizes[5])",
+        "(1 + (at.index + 1) / at.sizes[5])", LOOKS,
+    ),
     Mutation("levels every look", "observers/lags.hpp", "look = at.index >> level", "look = at.index", LOOKS),
     Mutation("looks counted twice", "kernels/block.hpp", "        this->forget_looks(true);\n", "", COUNTS),
     Mutation("counts not restored", "kernels/group.hpp", "weight_ = take_back ? -1 : 1;", "weight_ = 1;", COUNTS),
@@ -299,7 +303,7 @@ MUTATIONS = [
     ),
     Mutation(
         "the upper end is in the box", "kernels/boundary.hpp", "select(equal(y, y), lo, y)",
-        "select(equal(y, y), hi, y)", WALLS,
+        "select(equal(y, y), hi, y)", f"{WALLS} -k upper_end_of_a_period",
     ),
     # ---- noise
     Mutation(

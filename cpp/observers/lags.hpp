@@ -1,10 +1,12 @@
 // Sums over pairs of looks, a lag apart, of each particle: lags are dense where they are short, and twice as far apart
 // from one level to the next (multiple tau, without averaging: every pair is one of true values).
 //
-// sizes: k values, lags per level p (even), levels, whether products are wanted (else squared displacements)
+// sizes: k values, lags per level p (even), levels, whether products are wanted (else squared displacements),
+//        batches in time (0: none), looks in a batch
 // reals: the first values, to which products are relative; the last p values of each level, (levels, p, k); then for
-//        each lag the sum of products, and of both factors for each value, or the sum of squared displacements alone.
-//        Lags are 0 .. p - 1 of the first level, p/2 .. p - 1 of each other.
+//        the whole, and for each batch, for each lag: the sum of products, and of both factors for each value, or the
+//        sum of squared displacements alone. Lags are 0 .. p - 1 of the first level, p/2 .. p - 1 of each other; a
+//        pair belongs to the batch of its later look.
 #pragma once
 
 #include "look.hpp"
@@ -16,6 +18,8 @@ void lags(const Look<T>& at) {
   const int64_t k = at.sizes[0], p = at.sizes[1], levels = at.sizes[2];
   const bool products = at.sizes[3];
   const int64_t sums = k + levels * p * k, rows = products ? 1 + k : 1;
+  const int64_t all_rows = rows * (p + (levels - 1) * (p / 2));
+  const int64_t batch = at.sizes[4] ? all_rows * (1 + at.index / at.sizes[5]) : 0;
   at.each([&](auto e, int lane, int64_t particle) LF_INLINED {
     using E = decltype(e);
     const auto now = [&](int64_t c) LF_INLINED {
@@ -27,6 +31,10 @@ void lags(const Look<T>& at) {
         store_numbers(at.real_row(c) + particle, at.template value<E>(static_cast<int>(c), lane));
       }
     }
+    const auto add = [&](int64_t row, const E& value) LF_INLINED {
+      add_numbers(at.real_row(row) + particle, value);
+      if (batch) add_numbers(at.real_row(row + batch) + particle, value);
+    };
     int64_t sum = sums;
     for (int64_t level = 0; level < levels && at.index % (int64_t(1) << level) == 0; ++level) {
       const int64_t look = at.index >> level, slot = look % p;  // of those of this level
@@ -41,9 +49,9 @@ void lags(const Look<T>& at) {
         for (int64_t c = 0; c < k; ++c) {
           const E a = now(c), b = load_numbers<E>(past(lag, c));
           total += products ? a * b : (a - b) * (a - b);
-          if (products) add_numbers(at.real_row(sum + 1 + c) + particle, a + b);
+          if (products) add(sum + 1 + c, a + b);
         }
-        add_numbers(at.real_row(sum) + particle, total);
+        add(sum, total);
       }
     }
   });

@@ -65,6 +65,8 @@ def histogram(index, step, values, sizes, numbers, reals, marks, counts, particl
 def lags(index, step, values, sizes, numbers, reals, marks, counts, particle):  # type: ignore[no-untyped-def]
     """Sums over pairs of looks, a lag apart."""
     k, p, levels, products = values.shape[0], sizes[1], sizes[2], sizes[3] > 0
+    rows = 1 + k if products else 1
+    batch = rows * (p + (levels - 1) * (p // 2)) * (1 + index // sizes[5]) if sizes[4] > 0 else 0
     if index == 0:
         for c in range(k):
             reals[c] = values[c]
@@ -85,9 +87,9 @@ def lags(index, step, values, sizes, numbers, reals, marks, counts, particle):  
                     a, b = values[c], reals[past + c]
                     total += a * b if products else (a - b) * (a - b)
                     if products:
-                        reals[row + 1 + c] += a + b
-                reals[row] += total
-            row += 1 + k if products else 1
+                        _add(reals, row + 1 + c, batch, a + b)
+                _add(reals, row, batch, total)
+            row += rows
         level += 1
 
 

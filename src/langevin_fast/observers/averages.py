@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 from .. import checks
 from ..backends.problem import Observed, Reduction, Source
 from .base import Contents, Observer, Run, first_components
-from .sums import ALL_PRODUCTS, NO_PRODUCTS, SQUARES, Sampled, Sums, key_of, more_particles, more_steps
+from .batches import more_particles
+from .sums import ALL_PRODUCTS, NO_PRODUCTS, SQUARES, Sampled, Sums, key_of, more_steps
 from .values import sources
 
 __all__ = ["Expectation", "Moments", "Pooled", "Temperature"]

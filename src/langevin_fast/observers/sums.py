@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
-from ..backends.problem import Look, Observed, Reduction, Source
+from ..backends.problem import Look, Observed, Source
 from .base import MANY_PARTICLES, Contents, error_of_mean
+from .batches import Batched
 
 _BATCHES = 64
 NO_PRODUCTS, SQUARES, ALL_PRODUCTS = range(3)
 
 
-class Sums(Reduction):
+class Sums(Batched):
     """Sums of k values, and of their products; see cpp/observers/sums.hpp."""
 
     name: ClassVar[str] = "sums"
@@ -39,44 +39,25 @@ class Sums(Reduction):
         return one, one
 
     @property
-    def rows(self) -> int:
-        """How many sums."""
-        return self.k + len(self.pairs[0])
+    def start(self) -> int:
+        """See :class:`Batched`: after the first values."""
+        return self.k
 
-    def empty(self, n: int) -> Observed:
-        """See :class:`Reduction`."""
-        reals = np.zeros((self.k + self.rows * (1 + int(self.sizes[2])), n))
-        return Observed(self, reals, np.zeros((0, n), np.int64), np.zeros(0, np.int64))
+    @property
+    def rows(self) -> int:
+        """See :class:`Batched`."""
+        return self.k + len(self.pairs[0])
 
     def take(self, look: Look, observed: Observed) -> None:
         """See :class:`Reduction`."""
-        k, rows, moving = self.k, self.rows, look.moving
+        k, moving = self.k, look.moving
         if look.index == 0:
             observed.reals[:k, moving] = look.values[:, moving]
         relative = look.values[:, moving] - observed.reals[:k, moving]
         i, j = self.pairs
         terms = np.concatenate([relative, relative[i] * relative[j]])
-        starts = [k]
-        if self.sizes[2]:
-            starts.append(k + rows * (1 + look.index // int(self.sizes[3])))
-        for start in starts:
-            observed.reals[start : start + rows, moving] += terms
-
-    def full_after(self) -> int | None:
-        """See :class:`Reduction`."""
-        return int(self.sizes[2] * self.sizes[3]) or None
-
-    def coarser(self, observed: Observed) -> Observed:
-        """See :class:`Reduction`: batches twice as long."""
-        sizes = self.sizes.copy()
-        sizes[3] *= 2
-        head = self.k + self.rows
-        reals = np.zeros_like(observed.reals)
-        reals[:head] = observed.reals[:head]
-        batches = observed.reals[head:].reshape(-1, 2, self.rows, reals.shape[1])
-        merged = (batches[:, 0] + batches[:, 1]).reshape(-1, reals.shape[1])
-        reals[head : head + len(merged)] = merged
-        return Observed(replace(self, sizes=sizes), reals, observed.marks, observed.counts)
+        for start in self.starts_at(look.index):
+            observed.reals[start : start + self.rows, moving] += terms
 
 
 class Sampled:
@@ -92,10 +73,10 @@ class Sampled:
         reduction = contents.observed.reduction
         assert isinstance(reduction, Sums)
         self.reduction = reduction
-        reals, k, rows = contents.observed.reals, reduction.k, reduction.rows
+        reals, k = contents.observed.reals, reduction.k
         self.n = contents.n_samples
-        self.first, self.sums, self.products = reals[:k], reals[k : 2 * k], reals[2 * k : k + rows]
-        self._batches = reals[k + rows :].reshape(-1, rows, reals.shape[1])
+        self.first, (self.sums, self.products) = reals[:k], np.split(reduction.of_whole(reals), [k])
+        self._batches = reduction.of_batches(reals)
 
     @property
     def means(self) -> np.ndarray:
@@ -149,29 +130,12 @@ class Sampled:
 
     def _of_batches(self, particles: slice) -> tuple[np.ndarray, np.ndarray]:
         """The mean of each complete batch of some particles, (m, k), and its weight."""
-        length, k = int(self.reduction.sizes[3]), self.reduction.k
+        length, k = self.reduction.length, self.reduction.k
         complete = self.n[particles] // length
         index = np.arange(len(self._batches))
         means = self.first[:, particles] + self._batches[:, :k, particles] / length
         there = index[:, np.newaxis] < complete
         return np.moveaxis(means, 1, 2)[there], np.ones(int(there.sum()))
-
-
-def more_particles(a: Observed, b: Observed) -> Observed:
-    """The accumulators of other particles beside; batches in time are kept where they are equally long."""
-    ra, rb = a.reduction, b.reduction
-    assert isinstance(ra, Sums) and isinstance(rb, Sums)
-    while ra.sizes[2] and rb.sizes[2] and ra.sizes[3] != rb.sizes[3]:
-        a, b = (_coarser(a), b) if ra.sizes[3] < rb.sizes[3] else (a, _coarser(b))
-        ra, rb = a.reduction, b.reduction
-    rows = min(len(a.reals), len(b.reals))
-    reals = np.concatenate([a.reals[:rows], b.reals[:rows]], axis=1)
-    reduction = a.reduction if len(a.reals) == rows else b.reduction
-    return Observed(reduction, reals, np.concatenate([a.marks, b.marks], axis=1), a.counts)
-
-
-def _coarser(observed: Observed) -> Observed:
-    return observed.reduction.coarser(observed)
 
 
 def more_steps(a: Contents, b: Contents) -> Observed:
@@ -188,11 +152,7 @@ def more_steps(a: Contents, b: Contents) -> Observed:
         i, j = reduction.pairs
         totals[:k] += sums + n * shift
         totals[k:] += products + shift[i] * sums[j] + shift[j] * sums[i] + n * shift[i] * shift[j]
-    sizes = reduction.sizes.copy()
-    sizes[2:] = 0, 1
-    return Observed(
-        replace(reduction, sizes=sizes), np.concatenate([first, totals]), a.observed.marks, a.observed.counts
-    )
+    return a.observed._replace(reduction=reduction.without_batches(), reals=np.concatenate([first, totals]))
 
 
 def key_of(observed: Observed) -> Any:
