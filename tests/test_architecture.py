@@ -50,7 +50,14 @@ ROOMS = {
         "potentials.sum",
     },
     "backends": {"backends.problem", "backends.cpp", "backends.observing"},
-    "observers": {"observers.base", "observers.batches", "observers.sums", "observers.values", "observers.frames"},
+    "observers": {
+        "observers.base",
+        "observers.batches",
+        "observers.intervals",
+        "observers.sums",
+        "observers.values",
+        "observers.frames",
+    },
     "checkpoints": {
         "checkpoints.container",
         "checkpoints.contents",

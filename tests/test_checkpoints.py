@@ -486,6 +486,15 @@ def test_sigterm_leaves_a_checkpoint(handled: bool, tmp_path: Path):
     assert lf.Simulation.load(path).step > 0
 
 
+@pytest.mark.slow
+def test_runs_that_are_killed():
+    command = [sys.executable, str(ROOT / "tools" / "kill_test.py"), "--times", "16", "--scale", "2"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith("16 kills, 0 runs with other bits\n")
+
+
 # --- lf.sample --------------------------------------------------------------------------------------------------------
 
 CALL: dict[str, Any] = {"n_steps": 100, "burn_in": 20, "stride": 7, "n_particles": 20, "initial": [-1.0]}

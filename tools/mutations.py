@@ -53,6 +53,7 @@ OBSERVERS = "tests/test_runner.py::test_several_observers_at_once[BAOAB-cpp]"
 LOOKS = "tests/test_observers.py -k 'same_bits_as_the_twin'"
 COUNTS = "tests/test_observers.py -k counts_of_frozen"
 ARRIVALS = "tests/test_work_and_arrivals.py"
+INTERVALS = "tests/test_intervals.py -k compiled_conditions"
 WALLS = "tests/test_boundaries.py"
 BATCH = "tests/test_batch.py::test_same_bits_on_every_level"
 LINE = f"{BATCH} -k '1]'"
@@ -362,6 +363,15 @@ MUTATIONS = [
     Mutation(
         "draws not numbered", "kernels/passes.cpp", "draw = result.normals_per_step++", "result.normals_per_step++",
         f"{BATCH} -k OBABO",
+    ),
+    # ---- the alarm
+    Mutation(
+        "an interval in which a particle is is not looked at", "kernels/alarm.hpp",
+        "below = infinity;  // the next look is due", "below = -infinity;", INTERVALS,
+    ),
+    Mutation(
+        "the last of several intervals alone", "kernels/alarm.hpp", "above = lo < above ? lo : above;", "above = lo;",
+        INTERVALS,
     ),
     # ---- the runner
     Mutation(

@@ -67,10 +67,14 @@ class Observed {
     if (of_velocities && !problem.has_velocities()) throw py::value_error("there are no velocities");
     const bool weighted = source.quantity == Quantity::kinetic || source.quantity == Quantity::half_step_kinetic ||
                           source.quantity == Quantity::virial;
-    if (weighted) {
+    const bool interval = source.quantity == Quantity::interval;
+    if (weighted || interval) {
       const auto weight = exactly<double>(item[2], "weight of an observer");
-      if (weight.ndim() != 2 || (weight.shape(0) != 1 && weight.shape(0) != n) ||
-          (weight.shape(1) != 1 && weight.shape(1) != dim)) {
+      if (interval && (weight.ndim() != 2 || weight.shape(0) != 1 || weight.shape(1) != 2)) {
+        throw py::value_error("an interval has two ends");
+      }
+      if (weighted && (weight.ndim() != 2 || (weight.shape(0) != 1 && weight.shape(0) != n) ||
+                       (weight.shape(1) != 1 && weight.shape(1) != dim))) {
         throw py::value_error("a weight must have the shape (1 or n, 1 or dim)");
       }
       source.weight = {weight.data(), 0, weight.shape(0) > 1 ? weight.shape(1) : 0, weight.shape(1) > 1 ? 1 : 0};

@@ -37,10 +37,10 @@ class Block : public Group<Real, T> {
   }
 
  private:
-  using Base::accepted_, Base::dim_, Base::energy_, Base::energy_is_current_, Base::forward_, Base::g_,
+  using Base::accepted_, Base::alarm_, Base::dim_, Base::energy_, Base::energy_is_current_, Base::forward_, Base::g_,
       Base::gradient_is_current_, Base::key_, Base::lanes_, Base::looks_, Base::normals_, Base::old_energy_,
       Base::old_g_, Base::old_x_, Base::problem_, Base::program_, Base::scratch_, Base::stretch_, Base::uniforms_,
-      Base::signs_, Base::v_, Base::x_, Base::xi_;
+      Base::rang_, Base::signs_, Base::v_, Base::waiting_, Base::x_, Base::xi_;
   using Step = typename Base::Step;
   template <class Cell>
   using AtCell = CoefficientsAt<T, Cell>;
@@ -49,6 +49,7 @@ class Block : public Group<Real, T> {
   void advance(bool checked) {
     const int64_t end = stretch_->first_step + stretch_->n_steps;
     energy_is_accounted_ = false;
+    this->begin_looks(!checked && on_line<T, Potential>() && in_line(problem_));
     for (int64_t step = stretch_->first_step; step < end;) {
       int64_t stop = looks_.next() < end ? looks_.next() : end;
       if (problem_.accountant >= 0) {
@@ -59,18 +60,19 @@ class Block : public Group<Real, T> {
         stop = end_of_row(*stretch_, step, stop);
       }
       if (checked) stop = step + 1;
-      if (problem_.accountant < 0 && !this->all_frozen()) make_steps(stop - step);
+      rang_ = false;
+      if (problem_.accountant < 0 && !this->all_frozen()) stop -= make_steps(stop - step);
       step = stop;
       if (checked) this->freeze_diverged(step);
       if (problem_.accountant >= 0) this->account(step, sums_);
-      if (step == looks_.next()) look_after(step);
+      if (step == looks_.next() || rang_) look_after(step);
     }
   }
 
   void look_after(int64_t step) {
     T now;
     const T* energy = &energy_;
-    if (const unsigned reads = looks_.reads()) {
+    if (const unsigned reads = looks_.reads(step)) {
       // What the next step would compute first, so that it costs nothing; the energy has a sum of its own.
       if ((reads & kReadsGradient) && !gradient_is_current_) {
         evaluate(kReadsGradient);
@@ -84,7 +86,8 @@ class Block : public Group<Real, T> {
     if (this->look(step, energy)) energy_is_accounted_ = false;
   }
 
-  void make_steps(int64_t n) {
+  // How many of the steps are left: after one at which the alarm rings, the others are not made.
+  int64_t make_steps(int64_t n) {
     if constexpr (on_line<T, Potential>()) {
       if (in_line(problem_)) {
         if (problem_.properties & kTests) return along_line<true>(n);
@@ -95,6 +98,7 @@ class Block : public Group<Real, T> {
       const Potential potential = this->potential(dim_);
       for (; n > 0; --n) step_in_passes(potential);
     }
+    return 0;
   }
 
   // U at the present positions, its gradient, or both; a call, for what is wanted now and then, or folded.
@@ -120,11 +124,11 @@ class Block : public Group<Real, T> {
   // step, memory would cost as much as the arithmetic, and for a single particle, where the time of a step is the
   // latency of the recursion, more. `tests`: what only programs with a test need takes registers too.
   template <bool tests>
-  __attribute__((noinline)) void along_line(int64_t n) {
+  __attribute__((noinline)) int64_t along_line(int64_t n) {
     const Potential potential = this->potential(1);
     const Step* const begin = program_;
     const Step* const end = program_ + problem_.n_instructions;
-    const bool ahead = problem_.looks_ahead();
+    const bool ahead = problem_.looks_ahead(), waiting = waiting_;
     const T *normal = normals_.begin(), *last_normal = normals_.end();
     Component<T> s;
     s.x = x_[0];
@@ -179,6 +183,11 @@ class Block : public Group<Real, T> {
         }
         if (properties & kMoves) gradient_is_current = energy_is_current = false;
       }
+      if (waiting && alarm_.rings(s.x)) {
+        rang_ = true;
+        --n;
+        break;
+      }
     }
     // Stores are what costs most where steps are few.
     x_[0] = s.x;
@@ -189,6 +198,7 @@ class Block : public Group<Real, T> {
     gradient_is_current_ = gradient_is_current;
     energy_is_current_ = energy_is_current;
     normals_.drop_until(normal);
+    return n;
   }
 
   // --- any number of dimensions

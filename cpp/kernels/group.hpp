@@ -4,6 +4,7 @@
 
 #include "../core/streams.hpp"
 #include "../schemes/operations.hpp"
+#include "alarm.hpp"
 #include "arena.hpp"
 #include "boundary.hpp"
 #include "coefficients.hpp"
@@ -141,7 +142,20 @@ class Group {
     const Seen<T> now = seen(step, energy);
     const auto observe = [&](int i, int64_t index) { observing_.look(i, index, now, *stretch_); };
     looks_.look(step, store, observe);
-    return arrived_ && move_arrived(step);
+    const bool moved = arrived_ && move_arrived(step);
+    if (waiting_ && (rang_ || arrived_)) set_alarm();
+    return moved;
+  }
+
+  // Before the first step; `waiting`: whether observers that wait for something are told by the alarm.
+  void begin_looks(bool waiting) {
+    waiting_ = false;
+    looks_.begin(problem_, *stretch_, [&](const Observation<Real>& o) {
+      const bool waits = waiting && Alarm<Real, T>::waits(o, *stretch_);
+      waiting_ = waiting_ || waits;
+      return waits;
+    });
+    if (waiting_) set_alarm();
   }
 
   // Makes good what the observers saw since the start, in a stretch that is to be run once more from there: `take_back`
@@ -300,7 +314,6 @@ class Group {
     if (!energy_is_current_) energy_ = T(Real(0));  // shown to functions that do not read it
     for (int c = 0; c < dim_ && !gradient_is_current_; ++c) g_[c] = T(Real(0));
     load_noise();
-    looks_.begin(problem_, *stretch_);
   }
 
   // Every number is drawn once, one after the other, so the windows only go on from where the stretch begins.
@@ -340,6 +353,10 @@ class Group {
     }
   }
 
+  void set_alarm() {
+    alarm_.set(problem_, *stretch_, x_[0], frozen_, [this](int lane) { return particle(lane); });
+  }
+
   // In frozen lanes `last` is the state to show.
   void write(Real* out, const T* current, const T* last) const {
     if (dim_ == 1 && !any_frozen_ && !stretch_->particles) {
@@ -374,6 +391,8 @@ class Group {
   Lanes<T> lanes_;
   PhiloxKey key_;
   Looks<Real> looks_;
+  Alarm<Real, T> alarm_;
+  bool waiting_, rang_;  // whether the alarm is listened to, and has been heard in the last step
 
  private:
   Arena arena_;

@@ -72,6 +72,11 @@ class Observing {
       case Quantity::virial:
         for (int c = 0; c < dim; ++c) sum += (seen.x[c] - weight(source, seen, c)) * seen.g[c];
         return sum;
+      case Quantity::interval: {
+        const T &x = seen.x[source.component], one = T(Real(1)), none = T(Real(0));
+        const T lo = T(static_cast<Real>(source.weight.value[0])), hi = T(static_cast<Real>(source.weight.value[1]));
+        return select(greater(x, lo), select(less(x, hi), one, none), none);
+      }
       case Quantity::function:
         break;
     }

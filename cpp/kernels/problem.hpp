@@ -78,16 +78,17 @@ enum class Quantity {
   half_step_kinetic,  // likewise, before the last kick of the step
   unwrapped,          // a component, not folded where it is periodic
   virial,             // sum of (x - center) dU/dx
+  interval,           // 1 where a component is between the two weights, else 0
   function            // of the positions, or of positions, velocities and U, by address
 };
-inline constexpr const char* kQuantityNames[] = {"position",          "velocity",  "energy", "kinetic",
-                                                 "half_step_kinetic", "unwrapped", "virial", "function"};
+inline constexpr const char* kQuantityNames[] = {"position",  "velocity", "energy",   "kinetic", "half_step_kinetic",
+                                                 "unwrapped", "virial",   "interval", "function"};
 
 template <class Real>
 struct Source {
   Quantity quantity;
   int component;
-  Coefficient<double> weight;           // the mass, or the center
+  Coefficient<double> weight;           // the mass, the center, or the two ends
   bool of_positions;                    // all that the function takes
   GroupFunction<Real> vectors, single;  // its energy-like form: u from x
 };

@@ -46,7 +46,7 @@ _HOMES = {
         ),
         "lf.sample and lf.Simulation",
     ),
-    **dict.fromkeys(("n_steps", "progress"), "lf.sample and Simulation.run"),
+    **dict.fromkeys(("n_steps", "progress", "checkpoint", "checkpoint_every"), "lf.sample and Simulation.run"),
     "burn_in": "lf.sample; a Simulation is run that far first",
     "stride": "lf.sample; Simulation.run takes record=[lf.observers.Frames(every=...)]",
     "first_step": "lf.Simulation",

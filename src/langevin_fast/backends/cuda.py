@@ -171,7 +171,7 @@ class _Looks:
                 weights += [] if source.weight is None else [source.weight]
             observations.append(Observation(r.name, tuple(reads), r.stops, r.restart is not None))
         self.observations = tuple(observations)
-        shape = np.broadcast_shapes((1, 1), *(w.shape for w in weights))
+        shape = tuple(np.max([(1, 1), *(w.shape for w in weights)], axis=0).tolist())
         self.per_particle_or_component = shape[0] > 1, shape[1] > 1
         if not observed:
             return
@@ -181,7 +181,7 @@ class _Looks:
         plan = np.column_stack([[(r.first, r.every) for r in reductions], self._ends - lengths])
         numbers = [plan], [r.sizes for r in reductions], [r.numbers for r in reductions]
         self._plan = [_on_gpu(arrays) for arrays in numbers]
-        weights = [np.broadcast_to(w, shape)[np.newaxis] for w in weights]
+        weights = [_fitted(w, shape)[np.newaxis] for w in weights]
         self._more = [_on_gpu([np.zeros((0, *shape)), *weights], dtype)]
         for r in reductions:
             self._more += [_on_gpu([array]) for array in r.restart or () if array is not None]
@@ -200,6 +200,13 @@ class _Looks:
             return ()
         parts = [np.split(array.copy_to_host(), self._ends[:, 2 + kind]) for kind, array in enumerate(accumulators)]
         return tuple(Observed(*each) for each in zip(self.reductions, *parts, strict=False))
+
+
+def _fitted(weight: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A weight in the shape of all of them; the ends of an interval have no more components than two."""
+    n = weight.shape[1]
+    weight = np.broadcast_to(weight, (shape[0], n))
+    return np.broadcast_to(weight, shape) if n == 1 else np.pad(weight, ((0, 0), (0, shape[1] - n)))
 
 
 def _on_gpu(arrays: Sequence[np.ndarray], dtype: Any = None) -> Any:

@@ -158,6 +158,10 @@ class _Seen:
             return self.unwrapped[source.component]
         if source.quantity == "energy":
             return self.energy
+        if source.quantity == "interval":
+            assert source.weight is not None
+            (lo, hi), x = source.weight[0].astype(self.problem.dtype), self.x[source.component]
+            return np.where((x > lo) & (x < hi), 1.0, 0.0)
         if source.function is not None:
             return self._function(source)
         if source.quantity == "virial":

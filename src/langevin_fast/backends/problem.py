@@ -177,10 +177,11 @@ class Source(NamedTuple):
     Attributes
     ----------
     quantity : str
-        "position", "velocity", "energy", "kinetic", "half_step_kinetic", "unwrapped", "virial" or "function".
+        "position", "velocity", "energy", "kinetic", "half_step_kinetic", "unwrapped", "virial", "interval" or
+        "function".
     component : int
     weight : (1 or n, 1 or dim) array or None
-        The mass of kinetic energies, the center of virials.
+        The mass of kinetic energies, the center of virials, the numbers between which an interval lies.
     function : Evaluated or None
     """
 

@@ -334,6 +334,9 @@ class _Source:
             self.write(f"{to} = {simple[read.quantity]}[{read.component}]")
         elif read.quantity == "energy":
             self.write(f"{to} = energy")
+        elif read.quantity == "interval":
+            at, end = f"x[{read.component}]", f"weights[{read.weight}, 0, {{}}]"
+            self.write(f"{to} = one if {at} > {end.format(0)} and {at} < {end.format(1)} else zero")
         elif read.quantity == "function":
             if read.arguments == "z":
                 v = "v[{c}]" if self.layout.has_velocities else "zero"

@@ -325,7 +325,9 @@ def _kept(value: Any) -> Any:
 
 def _what_is_read(contents: Contents) -> Any:
     def of(source: Source) -> Any:
-        weight = None if source.weight is None or source.quantity != "virial" else source.weight.tobytes()
+        weight = (
+            None if source.weight is None or source.quantity not in ("virial", "interval") else source.weight.tobytes()
+        )
         return source.quantity, source.component, weight, getattr(source.function, "key", None)
 
     run = contents.run

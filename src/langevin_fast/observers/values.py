@@ -15,6 +15,7 @@ from .. import math as lf_math
 from ..backends.problem import Problem, Source
 from ..functions import Functions
 from ..regions import Region
+from .intervals import interval
 
 _COMPONENT = re.compile(r"([xv])\s*\[\s*(\d+)\s*\]")
 
@@ -151,8 +152,10 @@ def sources(name: str, given: Any, problem: Problem, *, condition: bool = False)
     potential = problem.potential
     dim = potential.dim
     names = tuple(getattr(potential, "variables", ()))
-    if isinstance(given, Region):
-        given = given.formula(dim)
+    formula = given.formula(dim) if isinstance(given, Region) else given
+    if condition and isinstance(formula, str) and (inside := interval(given, _components(dim, names), problem.dtype)):
+        return (inside,)
+    given = formula
     if isinstance(given, str):
         source = None if condition else _named(given, dim, names)
         try:
@@ -172,6 +175,12 @@ def sources(name: str, given: Any, problem: Problem, *, condition: bool = False)
     for source in found:
         _check(name, given, source, problem)
     return tuple(found)
+
+
+def _components(dim: int, names: tuple[str, ...]) -> dict[str, int]:
+    """The number of each component by what formulas call it."""
+    found = {f"x[{c}]": c for c in range(dim)} | {name: c for c, name in enumerate(names)}
+    return {"x": 0, **found} if dim == 1 else found
 
 
 def _renamed(message: str, name: str, text: str, *, condition: bool) -> str:
