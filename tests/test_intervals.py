@@ -19,6 +19,7 @@ SCHEMES = [lf.ULA(0.02), lf.MALA(0.2), lf.BAOAB(0.2, friction=1.0), lf.Leimkuhle
     ("text", "inside", "outside"),
     [
         ("x > 0.5", [0.75, np.nextafter(0.5, 1)], [0.5, -1.0, np.nan]),
+        ("(x) > 0.5", [0.75], [0.5]),
         (" x[ 0 ]>=5e-1 ", [0.5, 0.75], [np.nextafter(0.5, 0), np.nan]),
         ("x < -.5", [-0.75], [-0.5, 0.0]),
         ("q <= +0.5", [0.5, -9.0], [np.nextafter(0.5, 1)]),

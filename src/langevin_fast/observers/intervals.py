@@ -12,8 +12,9 @@ from ..regions import Box, Half, Region
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _NAME = r"[^\W\d]\w*(?:\s*\[\s*\d+\s*\])?"
-_ONE_SIDED = re.compile(rf"\s*({_NAME})\s*(<=?|>=?)\s*({_NUMBER})\s*")
-_TWO_SIDED = re.compile(rf"\s*({_NUMBER})\s*(<=?)\s*({_NAME})\s*(<=?)\s*({_NUMBER})\s*")
+_NAMED = rf"(?:{_NAME}|\(\s*{_NAME}\s*\))"
+_ONE_SIDED = re.compile(rf"\s*({_NAMED})\s*(<=?|>=?)\s*({_NUMBER})\s*")
+_TWO_SIDED = re.compile(rf"\s*({_NUMBER})\s*(<=?)\s*({_NAMED})\s*(<=?)\s*({_NUMBER})\s*")
 
 
 def interval(given: str | Region, components: dict[str, int], dtype: Any) -> Source | None:
@@ -60,7 +61,7 @@ def _of_formula(text: str, components: dict[str, int], dtype: Any) -> tuple[int,
         with_lower, with_upper = len(first) == 2, len(second) == 2
     else:
         return None
-    component = components.get("".join(name.split()))
+    component = components.get("".join(name.split()).strip("()"))
     if component is None:
         return None
     ends = [-np.inf, np.inf]
