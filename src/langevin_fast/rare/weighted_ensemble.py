@@ -237,7 +237,7 @@ class WeightedEnsemble:
         n_iterations : int
             >= 20, as errors come from 20 batches.
         n_steps : int
-            Of an iteration.
+            Of an iteration; best so few that walkers slide back by about one bin in it.
         n_per_bin : int
             Walkers in each bin where there are any.
         burn_in : int
