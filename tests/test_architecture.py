@@ -33,7 +33,7 @@ LAYERS = (
     {"simulation"},
     {"calls", "stages"},
     {"sampling"},
-    {"config", "cross_check", "demo", "distributed", "score"},
+    {"config", "cross_check", "demo", "distributed", "rare", "score"},
     {"cli"},
     {"__init__"},
     {"__main__"},
@@ -71,6 +71,7 @@ ROOMS = {
     "fokker_planck": {"fokker_planck.comparison", "fokker_planck.grid"},
     "gpu": {"gpu.device_functions", "gpu.layout", "gpu.reductions", "gpu.source"},
     "cross_check": {"cross_check", "cross_check.report"},
+    "rare": {"rare.walkers"},
     "score": {"score.functions", "score.objectives", "score.network_potential", "score.network_file", "score.network"},
 }
 

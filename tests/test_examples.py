@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # blocks that train a network, or show what takes long runs
-LONG = ("fit_network", "lf.observers.")
+LONG = ("fit_network", "lf.observers.", "lf.rare.")
 BLOCKS = [
     pytest.param(block, id=f"{path.name}-{i}", marks=[pytest.mark.slow] * any(word in block for word in LONG))
     for path in DOCUMENTS
@@ -45,7 +45,11 @@ def test_there_is_something_to_run():
 
 
 ROW_OF_DIGITS = r"^(.{20}) +([\d.]+)% +([\d.]+) +([\d.]+) +([\d.]+)$"
-NEEDS = {"digits": ("equinox", "optax", "sklearn"), "learned_densities": ("equinox", "optax")}
+NEEDS = {
+    "digits": ("equinox", "optax", "sklearn"),
+    "learned_densities": ("equinox", "optax"),
+    "rare_events": ("scipy",),
+}
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +66,7 @@ def example(tmp_path_factory):
     return run
 
 
-LONG = ("digits", "learned_densities", "low_density")
+LONG = ("digits", "learned_densities", "low_density", "rare_events")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Fast, exactly reproducible Langevin dynamics."""
 
 from . import config as _config
-from . import distributed, fokker_planck, math, observers, potentials, regions, score
+from . import distributed, fokker_planck, math, observers, potentials, rare, regions, score
 from ._version import __version__
 from .backends import explain_backend
 from .boundaries import Periodic, Reflecting
@@ -45,6 +45,7 @@ __all__ = [
     "noise",
     "observers",
     "potentials",
+    "rare",
     "regions",
     "sample",
     "score",

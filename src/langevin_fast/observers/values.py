@@ -73,15 +73,15 @@ def _functions(
     """The function as an energy of numbers z, which are x, or x, v and U; and whether it reads v, and U."""
     if isinstance(given, str):
         return _of_formula(given, dim, names, condition=condition)
-    n_arguments = _n_arguments("f", given)
+    count = n_arguments("f", given)
     where = lf_math.where
     end = 2 * dim
 
-    if n_arguments == 1:
+    if count == 1:
 
         def call(z):  # type: ignore[no-untyped-def]
             return given(z)
-    elif n_arguments == 2:
+    elif count == 2:
 
         def call(z):  # type: ignore[no-untyped-def]
             return given(z[:dim], z[dim:end])
@@ -103,7 +103,7 @@ def _functions(
         def energy(z, p):  # type: ignore[no-untyped-def]
             return call(z)[output]
 
-    return Functions(_no_gradient, energy), n_arguments == 2, n_arguments > 2
+    return Functions(_no_gradient, energy), count == 2, count > 2
 
 
 def _no_gradient(z: Any, g: Any, p: Any) -> None:
@@ -127,7 +127,7 @@ def _of_formula(text: str, dim: int, names: tuple[str, ...], *, condition: bool)
     return Functions(_no_gradient, generated.energy), bool(used & velocities), bool(used & set(variables[-1]))
 
 
-def _n_arguments(name: str, function: Callable[..., Any]) -> int:
+def n_arguments(name: str, function: Callable[..., Any]) -> int:
     """How many arguments a function has that are to be given."""
     function = getattr(function, "py_func", function)
     parameters = inspect.signature(function).parameters.values()
@@ -206,7 +206,7 @@ def _named(text: str, dim: int, names: tuple[str, ...]) -> Source | None:
 
 def _outputs(name: str, function: Callable[..., Any], start: np.ndarray) -> Sequence[int | None]:
     plain = getattr(function, "py_func", function)
-    arguments = (start.copy(), np.zeros_like(start), 0.0)[: _n_arguments(name, function)]
+    arguments = (start.copy(), np.zeros_like(start), 0.0)[: n_arguments(name, function)]
     try:
         with np.errstate(all="ignore"):
             result = plain(*arguments)
