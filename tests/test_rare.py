@@ -311,11 +311,12 @@ def test_more_arguments_that_are_not_allowed():
     for sampling, arguments, message in (
         (flux, {"n_trials": [1, 2, 3]}, "n_trials must be one number or 2"),
         (flux, {"n_trials": 0}, "n_trials must be an integer >= 1"),
+        (flux, {"n_trials": 2.5}, "n_trials must be an integer >= 1"),
         (flux, {"n_trials": 1, "n_walkers": 1}, "n_walkers must be an integer >= 2"),
         (ensemble, {"n_iterations": 19, "n_steps": 1, "n_per_bin": 1}, "n_iterations must be an integer >= 20"),
         (ensemble, {"n_iterations": 20, "n_steps": 1, "n_per_bin": 1, "seed": -1}, "seed must be an integer"),
     ):
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises((TypeError, ValueError), match=message):
             sampling.run(**arguments)
 
 

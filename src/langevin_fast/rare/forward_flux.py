@@ -269,7 +269,7 @@ class ForwardFlux:
             If no trial from an interface arrives at the next. The rate found is then 0, without an error.
         """
         n_interfaces = len(self._beyond) - 1
-        counts = [n_trials] * n_interfaces if isinstance(n_trials, (int, np.integer)) else list(n_trials)
+        counts = list(n_trials) if isinstance(n_trials, (Sequence, np.ndarray)) else [n_trials] * n_interfaces
         if len(counts) != n_interfaces:
             raise ValueError(f"n_trials must be one number or {n_interfaces}; got {checks.shorten(n_trials)}")
         counts = [checks.integer("n_trials", count, 1) for count in counts]
