@@ -18,7 +18,7 @@ KERNELS = Path(__file__).parents[1] / "cpp" / "kernels" / "kernels.cpp"
 
 # From the leaves up. A module imports from lines above its own only; a folder is one room (see ROOMS).
 LAYERS = (
-    {"_version", "_core", "bits", "errors", "functions", "keywords", "memory"},
+    {"_version", "_core", "bits", "errors", "fingerprints", "functions", "keywords", "memory"},
     {"checks", "elementary"},
     {"boundaries", "math", "regions", "schedules"},
     {"noise", "progress", "jit", "symbolic"},
@@ -61,7 +61,6 @@ ROOMS = {
     "checkpoints": {
         "checkpoints.container",
         "checkpoints.contents",
-        "checkpoints.functions",
         "checkpoints.locks",
         "checkpoints.recipes",
     },

@@ -26,8 +26,8 @@ import langevin_fast as lf
 from langevin_fast import observers, stages, stepping
 from langevin_fast.bits import BITS
 from langevin_fast.checkpoints import Keeper, container
-from langevin_fast.checkpoints.functions import fingerprint
 from langevin_fast.checkpoints.recipes import Packer, Unpacker
+from langevin_fast.fingerprints import fingerprint
 from langevin_fast.potentials.examples import EXAMPLES
 
 ROOT = Path(__file__).parents[1]
@@ -339,7 +339,7 @@ def test_fingerprints(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_fingerprints_are_those_of_every_process():
-    code = "import test_checkpoints as t; from langevin_fast.checkpoints.functions import fingerprint as f; "
+    code = "import test_checkpoints as t; from langevin_fast.fingerprints import fingerprint as f; "
     code += "print(f(t.energy), f(t.right), f(t.by_global), f(t.POTENTIALS['batch'][0]._functions[0]))"
     environment = {
         **os.environ,
@@ -561,6 +561,26 @@ def test_a_call_with_other_arguments_is_refused(tmp_path: Path):
     small(path)
     with pytest.raises(lf.CheckpointError, match=r"belongs to a Simulation: lf\.Simulation\.load"):
         lf.sample(WELL, lf.ULA(0.01), seed=5, checkpoint=path, **CALL)
+
+
+def test_a_call_that_diverged_goes_on_with_freeze(tmp_path: Path):
+    path, call = tmp_path / "a.ckpt", {"n_steps": 300, "n_particles": 30, "seed": 1, "stride": 50}
+    well = lf.potentials.DoubleWell()
+    whole = lf.sample(well, lf.ULA(0.2), on_divergence="freeze", **call)
+    assert (whole.diverged >= 0).any()
+    with pytest.raises(lf.DivergenceError):
+        lf.sample(well, lf.ULA(0.2), checkpoint=path, **call)
+    part = lf.sample(well, lf.ULA(0.2), checkpoint=path, on_divergence="freeze", **call)
+    assert part.positions.tobytes() == whole.positions.tobytes()
+    assert part.diverged.tolist() == whole.diverged.tolist()
+    with pytest.raises(lf.CheckpointError, match='on_divergence="raise"; in the file "freeze"'):
+        lf.sample(well, lf.ULA(0.2), checkpoint=path, **call)
+    (tmp_path / "a.ckpt.frames0").unlink()
+    with pytest.raises(lf.CheckpointError, match="frames0' is missing"):
+        lf.sample(well, lf.ULA(0.2), checkpoint=path, on_divergence="freeze", **call)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(lf.CheckpointError, match=r"move .*previous' there and call lf\.sample again"):
+        lf.sample(well, lf.ULA(0.2), checkpoint=path, on_divergence="freeze", **call)
 
 
 def test_frames_beyond_the_checkpoint_are_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

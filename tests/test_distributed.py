@@ -37,6 +37,10 @@ def client(cluster):
         yield one
 
 
+def square(x: Any) -> Any:
+    return x[0] * x[0]
+
+
 def watchers() -> list[observers.Observer]:
     return [
         observers.Moments(every=10),
@@ -44,6 +48,7 @@ def watchers() -> list[observers.Observer]:
         observers.FirstPassage("x > 0.5", on_arrival="stop"),
         observers.Transitions(["x < -0.5", "x > 0.5"], lag=10),
         observers.MeanSquaredDisplacement(every=3),
+        observers.Expectation([square, lambda x: 2 * x[0]]),
     ]
 
 

@@ -108,9 +108,12 @@ class Call:
             for name, value in self._arguments.items()
             if header["call"].get(name) != value
         ]
+        beginning = simulation.stepper.beginning
+        if header["freeze"] and not beginning.freeze:
+            found.append('on_divergence="raise"; in the file "freeze"')
         if found:
             raise CheckpointError(f"{str(stored.path)!r} is that of a call with other arguments: {'; '.join(found)}")
-        beginning = simulation.stepper.beginning
+        header["freeze"] = beginning.freeze  # a run that diverged may go on so
         stepper, _ = unpacked(stored, simulation.potential, watching.observers, beginning.backend, beginning.threads)
         if header["before"] is None:
             simulation.resume(stepper)

@@ -73,7 +73,8 @@ def sample(
     checkpoint : path, optional
         A file that holds the run so far, as for :meth:`Simulation.run`, with its frames in ``<checkpoint>.frames0``
         beside it. Called again with the same arguments, the run goes on from there, to the bits of one that was never
-        interrupted; when it is complete, it is only read. ``seed=None`` takes the seed of the file.
+        interrupted; when it is complete, it is only read. ``seed=None`` takes the seed of the file. One
+        that diverged goes on with ``on_divergence="freeze"``.
     checkpoint_every : int or str, default "10 min"
         How often it is written: a number of steps (at its multiples), or a time such as "30 s", "10 min" or "2 h".
 

@@ -130,9 +130,8 @@ def read(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
             header, _ = _read(kept)
         except (OSError, CheckpointError):
             raise error from None
-        raise CheckpointError(
-            f"{error}. The generation before is whole, at step {header.get('step')}: load {str(kept)!r}"
-        ) from None
+        how = f"move {str(kept)!r} there and call lf.sample again" if "call" in header else f"load {str(kept)!r}"
+        raise CheckpointError(f"{error}. The generation before is whole, at step {header.get('step')}: {how}") from None
     except FileNotFoundError as error:
         if (kept := previous(path)).exists():
             error.add_note(f"the generation before is there: {str(kept)!r}")

@@ -17,6 +17,7 @@ from ..arguments import Beginning
 from ..backends.problem import Observed, Reduction, Source, Stages, State
 from ..bits import BITS
 from ..errors import CheckpointError, warn
+from ..fingerprints import PYTHON
 from ..history import History, Segment
 from ..observers import Observer
 from ..observers.values import Function
@@ -25,7 +26,6 @@ from ..rows import Drive
 from ..schemes import Scheme
 from ..stepping import Stepper
 from .container import path_of, read
-from .functions import PYTHON
 from .recipes import Packer, Unpacker, array_of, differences
 
 

@@ -56,6 +56,8 @@ class FramesFile:
         """
         x, v = recording.positions, recording.velocities
         n, size, total = told["n"], _size(recording), 0
+        if not self._path.exists():
+            raise CheckpointError(f"{str(self._path)!r} is missing: it holds the frames up to the checkpoint")
         with open(self._path, "rb") as file:
             for i in range(n):
                 content = file.read(size)

@@ -11,12 +11,12 @@ import numpy as np
 
 from ..boundaries import Boundary
 from ..errors import CheckpointError
+from ..fingerprints import find, fingerprint, plain
 from ..observers import Frames, Observer
 from ..potentials.base import Potential
 from ..regions import Region
 from ..schedules import Schedule
 from ..schemes import Scheme
-from .functions import find, fingerprint, plain
 
 # The rooms whose public classes may be named in a file.
 _ROOMS = ("boundaries", "observers", "potentials", "regions", "schedules", "schemes", "score")

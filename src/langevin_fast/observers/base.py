@@ -328,7 +328,7 @@ def _what_is_read(contents: Contents) -> Any:
         weight = (
             None if source.weight is None or source.quantity not in ("virial", "interval") else source.weight.tobytes()
         )
-        return source.quantity, source.component, weight, getattr(source.function, "key", None)
+        return source.quantity, source.component, weight, getattr(source.function, "identity", None)
 
     run = contents.run
     scheme, problem = run.scheme, run.problem

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from .. import checks, symbolic
 from .. import math as lf_math
 from ..backends.problem import Problem, Source
+from ..fingerprints import fingerprint
 from ..functions import Functions
 from ..regions import Region
 from .intervals import interval
@@ -46,6 +47,12 @@ class Function:
     def key(self) -> Any:
         """What makes it this one."""
         return self._made_of
+
+    @cached_property
+    def identity(self) -> Any:
+        """What is the same where it is this one, in another process too."""
+        given, *rest = self._made_of
+        return given if isinstance(given, str) else fingerprint(given), *rest
 
     def __reduce__(self) -> Any:
         *made_of, condition = self._made_of
