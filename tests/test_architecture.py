@@ -63,6 +63,7 @@ ROOMS = {
         "checkpoints.contents",
         "checkpoints.locks",
         "checkpoints.recipes",
+        "checkpoints.signals",
     },
     "schemes": {"schemes.base", "schemes.operations", "schemes.overdamped"},
     "jit": {"jit.aliases", "jit.packs", "jit.lane_functions", "jit.rebuilt"},

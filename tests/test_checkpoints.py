@@ -309,6 +309,30 @@ def test_functions_are_known_by_what_they_do(tmp_path: Path):
         lf.Simulation.load(tmp_path / "a.ckpt", potential=trap(1.5))
 
 
+class Model:
+    """A user's, with a gradient for all particles at once."""
+
+    def __init__(self, k: float) -> None:
+        self.k = k
+
+    def gradient(self, x: np.ndarray) -> np.ndarray:
+        return self.k * x
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        return self.k * x
+
+
+def test_models_are_known_by_what_they_hold(tmp_path: Path):
+    for of in (lambda model: model.gradient, lambda model: model):
+        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.ckpt"
+        whole = lf.Simulation(lf.potentials.Batch(gradient=of(Model(1.0)), dim=1), lf.ULA(0.01), seed=1)
+        whole.run(3)
+        whole.save(path)
+        with pytest.raises(lf.CheckpointError, match="gradient is another function"):
+            lf.Simulation.load(path, potential=lf.potentials.Batch(gradient=of(Model(2.0)), dim=1))
+        assert_same(whole, lf.Simulation.load(path, potential=lf.potentials.Batch(gradient=of(Model(1.0)), dim=1)))
+
+
 SCALE = 2.0
 
 
@@ -332,6 +356,23 @@ def test_fingerprints(monkeypatch: pytest.MonkeyPatch):
     table = "t = np.array([1.0, {}])\ndef f(x):\n    return t[0] * x"
     assert of(table.format(1.0)) != of(table.format(2.0)) and of(table.format(1.0)) == of(table.format(1.0))
     assert of("def f(x):\n    return f(x)") == of("def f(x):\n    return f(x)")
+    # what it counts is not what it does; where it is defined neither
+    counting = "n = {}\ndef f(x):\n    global n\n    n += 1\n    return x"
+    assert of(counting.format(0)) == of(counting.format(5))
+    inside = "def make():\n    def f(x):\n        return 2.0 * x\n    return f\nf = make()"
+    assert of(inside) == of("def f(x):\n    return 2.0 * x")
+    assert of("from __future__ import annotations\ndef f(x):\n    return x") == of("def f(x):\n    return x")
+    # decorators, attributes of classes, arrays of other libraries
+    wrapped = "import functools\ndef by(k):\n    def decorate(g):\n        @functools.wraps(g)\n"
+    wrapped += "        def inner(x):\n            return k * g(x)\n        return inner\n    return decorate\n"
+    wrapped += "@by({})\ndef f(x):\n    return x"
+    assert of(wrapped.format(1.0)) != of(wrapped.format(2.0)) and of(wrapped.format(1.0)) == of(wrapped.format(1.0))
+    settings = "class Settings:\n    k = {}\n    other = {}\ndef f(x):\n    return Settings.k * x"
+    assert of(settings.format(1, 1)) != of(settings.format(2, 1))
+    assert of(settings.format(1, 1)) == of(settings.format(1, 2))
+    foreign = "class T:\n    def __array__(self, dtype=None, copy=None):\n        return np.array([{}])\n"
+    foreign += "t = T()\ndef f(x):\n    return t"
+    assert of(foreign.format(1.0)) != of(foreign.format(2.0))
     before = fingerprint(by_global)
     monkeypatch.setattr(sys.modules[__name__], "SCALE", 2.5)
     assert fingerprint(by_global) != before
@@ -372,7 +413,7 @@ def test_written_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert steps == list(range(131, 151))
 
 
-@pytest.mark.parametrize("every", ["10", "ten min", "3 weeks", "0 s", 0, 1.5])
+@pytest.mark.parametrize("every", ["10", "ten min", "3 weeks", "0 s", "1.2.3 s", 0, 1.5])
 def test_intervals_that_are_none(every: Any, tmp_path: Path):
     simulation = lf.Simulation(WELL, lf.ULA(0.01), seed=1)
     with pytest.raises((TypeError, ValueError), match="checkpoint_every"):
@@ -407,6 +448,55 @@ def test_nothing_is_overwritten_that_would_be_lost(tmp_path: Path):
     assert (again.step, other.step, lf.Simulation.load(path).step) == (0, 0, 100)
 
 
+def test_an_update_is_written_and_other_histories_are_not_overwritten(tmp_path: Path):
+    path = tmp_path / "a.ckpt"
+    simulation = lf.Simulation(WELL, lf.ULA(0.01), n_particles=3, seed=1, observers=[observers.Moments()])
+    simulation.run(100, checkpoint=path)
+    for kT in (3.0, 4.0):
+        simulation.update(kT=kT)
+        simulation.run(0, checkpoint=path)
+        assert lf.Simulation.load(path).scheme.kT == kT
+    simulation.run(10, checkpoint=path)
+    others = {
+        "observers is": lf.Simulation(WELL, lf.ULA(0.01), n_particles=3, seed=1),
+        "updated more often": lf.Simulation(WELL, lf.ULA(0.01), n_particles=3, seed=1, observers=[observers.Moments()]),
+        "change 1: scheme: kT is 5.0": lf.Simulation(
+            WELL, lf.ULA(0.01), n_particles=3, seed=1, observers=[observers.Moments()]
+        ),
+    }
+    for message, other in others.items():
+        other.run(100)
+        if "kT" in message:
+            other.update(kT=5.0)
+        other.run(100)
+        with pytest.raises(lf.CheckpointError, match=f"holds another run .*{message}"):
+            other.run(1, checkpoint=path)
+    lf.sample(WELL, lf.ULA(0.01), seed=5, checkpoint=tmp_path / "b", **CALL)
+    other = lf.Simulation(WELL, lf.ULA(0.01), n_particles=20, initial=[-1.0], seed=5)
+    other.run(300)
+    with pytest.raises(lf.CheckpointError, match=r"call of lf\.sample"):
+        other.run(1, checkpoint=tmp_path / "b")
+
+
+def test_links_and_working_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there" / "a.ckpt")
+    simulation = lf.Simulation(WELL, lf.ULA(0.01), n_particles=3, seed=1)
+    simulation.run(5, checkpoint=tmp_path / "link")
+    assert (tmp_path / "link").is_symlink() and lf.Simulation.load(tmp_path / "there" / "a.ckpt").step == 5
+    monkeypatch.chdir(tmp_path / "here")
+
+    def gradient(x: np.ndarray) -> np.ndarray:
+        os.chdir(tmp_path)
+        return x
+
+    lf.Simulation(lf.potentials.Batch(gradient=gradient, dim=1), lf.ULA(0.01), seed=1).run(9, checkpoint="b.ckpt")
+    assert [path.name for path in (tmp_path / "here").iterdir()] == ["b.ckpt"]
+    with pytest.raises(ValueError, match="its name must have 240 bytes at most"):
+        simulation.save(tmp_path / ("x" * 241))
+
+
 def test_two_runs_cannot_share_a_checkpoint(tmp_path: Path):
     path = tmp_path / "a.ckpt"
     simulation = lf.Simulation(WELL, lf.ULA(0.01), n_particles=3, seed=1)
@@ -430,7 +520,11 @@ def test_a_write_that_fails_leaves_the_old_one(fails: str, tmp_path: Path, monke
     with monkeypatch.context() as patch:
         patch.setattr(os, fails, full)
         if fails == "link":  # a file system without links
+            replace = os.replace
+            there: list[bool] = []
+            patch.setattr(os, "replace", lambda *a: (there.append(path.exists()), replace(*a)))
             simulation.run(5, checkpoint=path)
+            assert there == [True, True]
             assert lf.Simulation.load(f"{path}.previous").step == 10
             return
         with pytest.raises(lf.CheckpointError, match=r"cannot be written: .*No space left"):
@@ -456,6 +550,111 @@ def test_a_run_that_is_stopped_is_written(tmp_path: Path):
         simulation.run(100, checkpoint=tmp_path / "a.ckpt")
     header, _ = container.read(tmp_path / "a.ckpt")
     assert header["step"] == simulation.step > 10
+
+
+@pytest.mark.parametrize("frames", [False, True])
+def test_ctrl_c_while_it_is_written(frames: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """It takes effect when the file is whole, with what was computed."""
+    path, fsync, calls = tmp_path / "a.ckpt", os.fsync, []
+
+    def interrupted(descriptor: int) -> None:
+        calls.append(1)
+        if len(calls) in (3, 4):
+            os.kill(os.getpid(), signal.SIGINT)
+        fsync(descriptor)
+
+    call = {**CALL, "stride": 7 if frames else None}
+    whole = lf.sample(WELL, lf.ULA(0.01), seed=5, **call)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", interrupted)
+        with pytest.raises(lf.Interrupted) as stopped:
+            lf.sample(WELL, lf.ULA(0.01), seed=5, checkpoint=path, checkpoint_every=10, **call)
+    assert stopped.value.trajectory is not None
+    assert not list(tmp_path.glob("*.lock")) and not list(tmp_path.glob(".*"))
+    part = lf.sample(WELL, lf.ULA(0.01), checkpoint=path, **call)
+    assert part.positions.tobytes() == whole.positions.tobytes()
+    assert part.last.positions.tobytes() == whole.last.positions.tobytes()
+
+
+def test_frames_that_were_written_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """An error after the frames are written and before they count; the last write has them once more."""
+    path, fsync, calls = tmp_path / "a.ckpt", os.fsync, []
+
+    def failing(descriptor: int) -> None:
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        fsync(descriptor)
+
+    whole = lf.sample(WELL, lf.ULA(0.01), seed=5, **CALL)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", failing)
+        with pytest.raises(lf.Interrupted):
+            lf.sample(WELL, lf.ULA(0.01), seed=5, checkpoint=path, checkpoint_every=10, **CALL)
+    part = lf.sample(WELL, lf.ULA(0.01), checkpoint=path, **CALL)
+    assert part.positions.tobytes() == whole.positions.tobytes()
+
+
+def test_a_last_write_that_fails_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    whole = lf.sample(WELL, lf.ULA(0.01), seed=5, **CALL)
+    write = Keeper.write
+
+    def full(self: Keeper) -> None:
+        if self._stepper.state.step < 120:
+            write(self)
+        else:
+            raise lf.CheckpointError("full")
+
+    monkeypatch.setattr(Keeper, "write", full)
+    with pytest.raises(lf.CheckpointError, match="full") as stopped:
+        lf.sample(WELL, lf.ULA(0.01), seed=5, checkpoint=tmp_path / "a", **CALL)
+    assert stopped.value.trajectory.positions.tobytes() == whole.positions.tobytes()
+
+
+class Ring(lf.regions.Region):
+    """A user's region, which does not show its argument."""
+
+    def __init__(self, radius: float) -> None:
+        self._radius = radius
+
+    def formula(self, dim: int) -> str:
+        return f"x[0]**2 > {self._radius**2!r}"
+
+    def __repr__(self) -> str:
+        return f"Ring({self._radius})"
+
+
+def test_what_a_file_cannot_make_is_given_again(tmp_path: Path):
+    whole = lf.Simulation(WELL, lf.ULA(0.01), n_particles=9, seed=1, observers=[observers.FirstPassage(Ring(0.5))])
+    whole.run(20, checkpoint=tmp_path / "a")
+    with pytest.raises(lf.CheckpointError, match=r"Ring\(0\.5\) cannot be made from a file"):
+        lf.Simulation.load(tmp_path / "a")
+    with pytest.raises(lf.CheckpointError, match="other observers"):
+        lf.Simulation.load(tmp_path / "a", observers=[observers.FirstPassage(Ring(0.75))])
+    assert_same(whole, lf.Simulation.load(tmp_path / "a", observers=[observers.FirstPassage(Ring(0.5))]))
+
+
+def test_numbers_and_texts_of_numpy_are_those_of_python(tmp_path: Path):
+    def mine() -> list[observers.Observer]:
+        return [
+            observers.Histogram("x", bins=10, range=(np.float64(-2), np.float32(2))),
+            observers.FirstPassage(np.str_("x > 1")),
+            observers.Moments(every=np.int64(3)),
+        ]
+
+    for _ in range(2):
+        run = lf.sample(WELL, lf.ULA(0.01), seed=1, observers=mine(), checkpoint=tmp_path / "a", **CALL)
+    assert run.observers[2].every == 3
+
+
+def test_a_loaded_run_that_diverges_says_why(tmp_path: Path):
+    def start() -> lf.Simulation:
+        return lf.Simulation(lf.potentials.DoubleWell(), lf.ULA(0.2), n_particles=30, seed=1)
+
+    with pytest.raises(lf.DivergenceError, match="Use a smaller step_size"):
+        start().run(300, checkpoint=tmp_path / "a")
+    with pytest.raises(lf.DivergenceError, match="Use a smaller step_size"):
+        lf.Simulation.load(tmp_path / "a").run(300)
 
 
 SCRIPT = """
@@ -557,6 +756,9 @@ def test_a_call_with_other_arguments_is_refused(tmp_path: Path):
     frames = tmp_path / "a.ckpt.frames0"
     frames.write_bytes(frames.read_bytes()[:-8])
     with pytest.raises(lf.CheckpointError, match="damaged: it does not hold the 14 frames"):
+        lf.sample(WELL, lf.ULA(0.01), seed=5, checkpoint=path, **CALL)
+    path.rename(f"{path}.previous")
+    with pytest.raises(lf.CheckpointError, match="is not there, but the generation before"):
         lf.sample(WELL, lf.ULA(0.01), seed=5, checkpoint=path, **CALL)
     small(path)
     with pytest.raises(lf.CheckpointError, match=r"belongs to a Simulation: lf\.Simulation\.load"):

@@ -28,7 +28,7 @@ SCHEMES = [lf.ULA(0.02), lf.MALA(0.2), lf.BAOAB(0.2, friction=1.0), lf.Leimkuhle
     ],
 )
 def test_formulas(text: str, inside: list[float], outside: list[float]):
-    source = interval(text, {"x": 0, "x[0]": 0, "q": 0}, np.float64)
+    source = interval(text, {"x": 0, "x[0]": 0, "q": 0}, 1, np.float64)
     assert source is not None and source.quantity == "interval"
     ((lo, hi),) = source.weight
     assert all(lo < x < hi for x in inside)
@@ -39,13 +39,13 @@ def test_formulas(text: str, inside: list[float], outside: list[float]):
     "text", ["x > y", "v > 1", "x > 1 and x < 2", "1 > x > 0", "2*x > 1", "x > 1/2", "energy > 1", "x"]
 )
 def test_other_formulas_are_compiled(text: str):
-    assert interval(text, {"x": 0}, np.float64) is None
+    assert interval(text, {"x": 0}, 1, np.float64) is None
 
 
 def test_numbers_are_those_of_the_precision():
-    ((lo, _),) = interval("x > 0.1", {"x": 0}, np.float32).weight
+    ((lo, _),) = interval("x > 0.1", {"x": 0}, 1, np.float32).weight
     assert lo == float(np.float32(0.1))
-    ((lo, _),) = interval("x >= 0.1", {"x": 0}, np.float32).weight
+    ((lo, _),) = interval("x >= 0.1", {"x": 0}, 1, np.float32).weight
     assert np.nextafter(np.float32(lo), np.float32(1)) == np.float32(0.1)
 
 
@@ -58,16 +58,22 @@ def test_numbers_are_those_of_the_precision():
     ],
 )
 def test_regions(region: Any, component: int, ends: tuple[float, float]):
-    source = interval(region, {}, np.float64)
+    source = interval(region, {}, 2, np.float64)
     assert source is not None and source.component == component
     assert tuple(source.weight[0]) == ends
 
 
 @pytest.mark.parametrize(
-    "region", [lf.regions.Box([0, 0], [1, 1]), lf.regions.Half([1.0, 1.0], 0.0), lf.regions.Half([2.0, 0.0], 1.0)]
+    "region",
+    [
+        lf.regions.Box([0, 0], [1, 1]),
+        lf.regions.Box(0.5, None),
+        lf.regions.Half([1.0, 1.0], 0.0),
+        lf.regions.Half([2.0, 0.0], 1.0),
+    ],
 )
 def test_other_regions_are_compiled(region: Any):
-    assert interval(region, {}, np.float64) is None
+    assert interval(region, {}, 2, np.float64) is None
 
 
 def compiled(text: str) -> str:
@@ -136,6 +142,54 @@ def test_particles_that_are_thrown_out():
     assert mine.positions.tobytes() == theirs.positions.tobytes()
 
 
+@pytest.mark.parametrize("precision", ["double", "single"])
+@pytest.mark.parametrize("frozen", [0, 5, 40])
+def test_frozen_particles_hide_nobody(frozen: int, precision: str):
+    """They run on unseen, and become NaN chunks before the others arrive."""
+
+    def run(condition: str) -> lf.Simulation:
+        start = np.full((512, 1), -1.0)
+        start[frozen::64] = -30.0
+        simulation = lf.Simulation(
+            lf.potentials.DoubleWell(2.0),
+            lf.ULA(0.02),
+            initial=start,
+            seed=2,
+            precision=precision,
+            on_divergence="freeze",
+            observers=[obs.FirstPassage(condition)],
+        )
+        simulation.run(20)
+        assert (simulation.diverged >= 0).sum() == 8
+        simulation.run(3000)
+        return simulation
+
+    mine, theirs = run("x > 0.9"), run(compiled("x > 0.9"))
+    assert (theirs.observers[0].steps > 20).sum() > 200
+    assert mine.observers[0].steps.tolist() == theirs.observers[0].steps.tolist()
+
+
+@pytest.mark.parametrize("divergence", ["freeze", "raise"])
+@pytest.mark.parametrize("mode", ["continue", "stop", "restart"])
+@pytest.mark.parametrize("scheme", [lf.ULA(0.14), lf.BAOAB(0.55, friction=1.0, kT=2.0)], ids=["ULA", "BAOAB"])
+def test_particles_that_run_away_once_they_have_arrived(scheme: lf.Scheme, mode: str, divergence: str):
+    """So near the limit of stability that somebody always does, the stopped ones unseen."""
+
+    def run(condition: str) -> Any:
+        passage = obs.FirstPassage(condition, on_arrival=mode)
+        simulation = lf.Simulation(
+            WELL, scheme, initial=np.zeros((512, 1)), seed=1, on_divergence=divergence, observers=[passage]
+        )
+        try:
+            for n in (700, 2300):
+                simulation.run(n)
+        except lf.DivergenceError as error:
+            return error.step, error.particle, simulation.positions.tolist(), passage.steps.tolist()
+        return simulation.positions.tolist(), passage.steps.tolist(), passage.arrivals.tolist()
+
+    assert run("x > 2.2") == run(compiled("x > 2.2"))
+
+
 def test_a_restarted_particle_that_diverges_is_where_it_was_put():
     """Whatever the chunks: the step after it was put back is its last."""
     h = 10.0
@@ -162,5 +216,6 @@ def test_in_several_dimensions():
         )
         return passage.steps.tolist()
 
+    assert run(lf.regions.Box(0.1, None)) == run("x[0] >= 0.1 and x[1] >= 0.1 and x[2] >= 0.1")
     expected = run("x[1] > 0.5 and 1 > 0")
     assert expected == run("x[1] > 0.5") == run(lf.regions.Half([0, 1, 0], np.nextafter(0.5, 1)))

@@ -66,12 +66,14 @@ class Alarm {
     if constexpr (kLanesOf<T> == 1) {
       return any_non_negative(below > above ? below : above);
     } else {
-      auto most = below.v[0] > above.v[0] ? below.v[0] : above.v[0];
+      // A lane that is NaN is never the further one, so that it hides no other: frozen and stopped lanes run on, and
+      // may become so.
+      Vec<Real> most = Vec<Real>{} - Real(1);
       constexpr int vectors = static_cast<int>(sizeof(T)) / kVectorBytes;
 #pragma GCC unroll 8
-      for (int i = 1; i < vectors; ++i) {
-        const auto further = below.v[i] > above.v[i] ? below.v[i] : above.v[i];
-        most = further > most ? further : most;  // NaN hides others, in a group that is run once more
+      for (int i = 0; i < vectors; ++i) {
+        const Vec<Real> further = below.v[i] > above.v[i] ? below.v[i] : above.v[i];
+        most = further > most ? further : most;
       }
       return any_non_negative<Real>(most);
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from .backends.problem import Recording
@@ -13,7 +14,6 @@ from .errors import CheckpointError, carrying
 from .observers import Frames, Observer, Watching
 from .progress import Progress
 from .simulation import Simulation
-from .stepping import Seam
 from .trajectory import Trajectory
 
 
@@ -47,12 +47,13 @@ class Call:
         self._recordings: list[Recording] | None = None
         self._files: list[FramesFile] = []
 
-    def complete(self, progress: bool | None, seams: Sequence[Seam] = ()) -> Trajectory:
+    def complete(self, progress: bool | None, keeper: Keeper | None = None) -> Trajectory:
         """Make the steps that are left."""
+        seams = [] if keeper is None else [keeper]
         simulation, end = self._simulation, self._burn_in + self._n_steps
         bar = Progress.of(progress, end - simulation.step)
         with carrying(lambda: (self._trajectory(), self._watching.all, simulation.step)):
-            with bar as shown:
+            with bar as shown, keeper or nullcontext():
                 if self._recordings is None:
                     simulation.make_steps(self._burn_in - simulation.step, shown, seams)
                     self._before = simulation.state
@@ -70,9 +71,11 @@ class Call:
         self._files = [FramesFile(path.with_name(f"{path.name}.frames{i}")) for i in range(len(self._watching.frames))]
         if stored is not None:
             self._resume(stored)
-        keeper = Keeper(path, every, self._simulation.stepper, self._watching.observers, self._told)
-        with keeper:
-            return self.complete(progress, [keeper])
+            if self._simulation.step == self._burn_in + self._n_steps and self._recordings is not None:
+                return self.complete(progress)  # all of it is there
+        observers = self._watching.observers
+        keeper = Keeper(path, every, self._simulation.stepper, observers, self._arguments, self._told)
+        return self.complete(progress, keeper)
 
     def _trajectory(self) -> Trajectory:
         begun = [frames for frames in self._watching.frames[:1] if frames.begun]
@@ -87,17 +90,13 @@ class Call:
         return {"burn_in": self._burn_in, "n_steps": self._n_steps, "frames": frames}
 
     def _told(self, pack: Packer) -> dict[str, Any]:
-        """What a checkpoint holds of the call; the frames are on the disk before it is."""
+        """What a checkpoint holds besides; the frames are on the disk before it is."""
         state = self._simulation.state
         if self._recordings is None:
-            return {"call": self._arguments, "before": None, "frames": []}
+            return {"before": None, "frames": []}
         for file, recording in zip(self._files, self._recordings, strict=True):
             file.append(recording, state.step)
-        return {
-            "call": self._arguments,
-            "before": pack.node(self._before.accepted),
-            "frames": [file.told for file in self._files],
-        }
+        return {"before": pack.node(self._before.accepted), "frames": [file.told for file in self._files]}
 
     def _resume(self, stored: Contents) -> None:
         """Go to where a checkpoint stands."""

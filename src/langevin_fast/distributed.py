@@ -17,7 +17,7 @@ from . import _core, checks
 from .arguments import Beginning, begin
 from .backends.problem import Observed, State
 from .bits import BITS
-from .checkpoints import Contents
+from .checkpoints import Contents, Interval
 from .errors import AuditError, DivergenceError
 from .observers import Frames, Observer, Watching
 from .potentials.base import Potential
@@ -108,6 +108,7 @@ def sample(
     """
     _check_client(client)
     audit = checks.non_negative("audit", audit)
+    Interval("checkpoint_every", checkpoint_every)
     if audit > 1:
         raise ValueError(f"audit={audit} must be a fraction of the particles, 0 to 1")
     n_steps, burn_in = checks.integer("n_steps", n_steps, 0), checks.integer("burn_in", burn_in, 0)

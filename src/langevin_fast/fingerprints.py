@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 _OURS = __name__.split(".")[0]
+# Of the flags of code, those that matter: *args, **kwargs, generators and coroutines.
+_KINDS = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS | inspect.CO_GENERATOR | inspect.CO_COROUTINE
 # What bytecode belongs to.
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -22,16 +24,18 @@ def fingerprint(function: Callable[..., Any]) -> str:
     """A digest of what a function does: its bytecode, constants, defaults, and the values that it closes over or uses.
 
     It is the same in every process of one version of Python, and does not depend on names, comments or line numbers.
+    What a function itself assigns to (a counter) is left out. Objects of other libraries are told apart by their class
+    and, where they are arrays, by their numbers.
     """
     function = plain(function)
     return hashlib.sha256(repr(_Description(_package(function)).of(function)).encode()).hexdigest()[:32]
 
 
 def plain(function: Any) -> Any:
-    """The Python function within what decorators made of it."""
-    for name in ("py_func", "__wrapped__"):
-        function = getattr(function, name, function)
-    return function
+    """The Python function within what a compiler made of it."""
+    function = getattr(function, "py_func", function)  # of Numba
+    # JAX has the function within; that within a Python function is not what that one does
+    return function if isinstance(function, FunctionType) else getattr(function, "__wrapped__", function)
 
 
 def find(module: str, name: str) -> Any:
@@ -60,12 +64,17 @@ class _Description:
         if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
             return type(value).__name__, value
         if isinstance(value, np.ndarray):
+            if value.dtype.hasobject:
+                return "array", value.shape, self.of(value.ravel().tolist())
             content = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
             return "array", value.dtype.str, value.shape, content
         if isinstance(value, np.generic):
             return value.dtype.str, value.item()
         if isinstance(value, ModuleType):
             return "module", value.__name__
+        if hasattr(value, "__array__") and not isinstance(value, type):  # of another library
+            tensor = value.detach().cpu() if hasattr(value, "detach") else value  # of PyTorch
+            return type(value).__name__, self.of(np.asarray(tensor))
         if isinstance(value, tuple):
             return "tuple", [self.of(one) for one in value]
         if isinstance(value, frozenset):
@@ -84,20 +93,32 @@ class _Description:
             return "partial", [self.of(part) for part in (value.func, value.args, value.keywords)]
         function = plain(value)
         if inspect.ismethod(function):
-            return "method", self.of(function.__func__)
+            return "method", self.of(function.__self__), self.of(function.__func__)
         if isinstance(function, FunctionType):
             return self._of_function(function)
-        # of a library, or an object: its kind is all that can be said
-        named = isinstance(value, type) or (callable(value) and hasattr(value, "__qualname__"))
-        kind = value if named else type(value)
-        return "object", getattr(kind, "__module__", None), kind.__qualname__
+        if isinstance(value, type):
+            return "class", value.__module__, value.__qualname__
+        if callable(value) and hasattr(value, "__qualname__"):  # built in
+            return "object", getattr(value, "__module__", None), value.__qualname__
+        return self._of_object(value)
+
+    def _of_object(self, value: Any) -> Any:
+        kind = type(value)
+        name = kind.__module__, kind.__qualname__
+        if self._is_of_a_library(kind.__module__, _file_of(kind.__module__)):
+            return "object", name
+        methods = {k: v for c in reversed(kind.__mro__[:-1]) for k, v in vars(c).items() if isinstance(v, FunctionType)}
+        return "object", name, self.of(getattr(value, "__dict__", {})), [self.of(methods[k]) for k in sorted(methods)]
 
     def _of_function(self, function: FunctionType) -> Any:
-        cells = [self._of_cell(cell) for cell in function.__closure__ or ()]
-        if self._is_of_a_library(function):
+        assigned = _names_in(function.__code__, "STORE_DEREF")
+        closure = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+        cells = [self._of_cell(cell) for name, cell in closure if name not in assigned]
+        if self._is_of_a_library(function.__module__, function.__code__.co_filename):
             return "library", function.__module__, function.__qualname__, cells
-        names = [name for name in sorted(_globals_of(function.__code__)) if name in function.__globals__]
-        used = [(name, self.of(function.__globals__[name])) for name in names]
+        known, attributes = function.__globals__, _attributes_of(function.__code__)
+        names = [name for name in sorted(_globals_of(function.__code__)) if name in known]
+        used = [(name, self.of(known[name]), self._parts_of(known[name], attributes)) for name in names]
         defaults = self.of((function.__defaults__, function.__kwdefaults__))
         return "function", self._of_code(function.__code__, function.__doc__), defaults, cells, used
 
@@ -107,13 +128,21 @@ class _Description:
         except ValueError:  # empty: what it is for is not defined yet
             return None
 
-    def _is_of_a_library(self, function: FunctionType) -> bool:
-        package = _package(function)
+    def _parts_of(self, value: Any, attributes: set[str]) -> Any:
+        """What a function that names these attributes may read of a module or a class of the user's."""
+        if not isinstance(value, (ModuleType, type)):
+            return None
+        module = value.__name__ if isinstance(value, ModuleType) else value.__module__
+        if self._is_of_a_library(module, _file_of(module)):
+            return None
+        return [(name, self.of(vars(value)[name])) for name in sorted(attributes & vars(value).keys())]
+
+    def _is_of_a_library(self, module: str | None, file: str) -> bool:
+        package = (module or "").split(".")[0]
         if package == _OURS:
             return True
         if package in (self._package, "__main__"):
             return False
-        file = function.__code__.co_filename
         return "site-packages" in file or "dist-packages" in file or package in sys.stdlib_module_names
 
     def _of_code(self, code: CodeType, doc: str | None = None) -> Any:
@@ -123,7 +152,7 @@ class _Description:
             if i or not (c is None or c == doc)  # the first one is where documentation stands
         ]
         names = code.co_names, code.co_varnames, code.co_freevars
-        return code.co_code.hex(), constants, names, code.co_argcount, code.co_flags
+        return code.co_code.hex(), constants, names, code.co_argcount, code.co_flags & _KINDS
 
 
 def _package(function: Any) -> str:
@@ -131,10 +160,23 @@ def _package(function: Any) -> str:
     return str(getattr(function, "__module__", None) or "").split(".")[0]
 
 
-def _globals_of(code: CodeType) -> set[str]:
-    """The names that it, and functions within it, read from the module."""
-    names = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+def _file_of(module: str) -> str:
+    return getattr(sys.modules.get(module), "__file__", None) or ""
+
+
+def _names_in(code: CodeType, *instructions: str) -> set[str]:
+    """The names in some instructions of it, and of functions within it."""
+    names = {i.argval for i in dis.get_instructions(code) if i.opname in instructions}
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            names |= _globals_of(constant)
+            names |= _names_in(constant, *instructions)
     return names
+
+
+def _globals_of(code: CodeType) -> set[str]:
+    """What it reads from the module, and does not assign to."""
+    return _names_in(code, "LOAD_GLOBAL", "LOAD_NAME") - _names_in(code, "STORE_GLOBAL")
+
+
+def _attributes_of(code: CodeType) -> set[str]:
+    return _names_in(code, "LOAD_ATTR", "LOAD_METHOD")

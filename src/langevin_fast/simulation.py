@@ -6,6 +6,7 @@ import copy
 import functools
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -185,13 +186,12 @@ class Simulation(Readings):
             ``.trajectory`` (with the frames of the first of `record`) and ``.observers``.
         """
         watching = Watching("record", record)
-        if checkpoint is None:
-            self._make_steps(n_steps, progress, watching)
-            return
-        if watching.all:
-            raise ValueError("record: checkpoints do not hold it; give observers to Simulation(observers=[...])")
-        with Keeper(checkpoint, checkpoint_every, self._stepper, self._watching.observers) as keeper:
-            self._make_steps(n_steps, progress, watching, [keeper])
+        keeper = None
+        if checkpoint is not None:
+            if watching.all:
+                raise ValueError("record: checkpoints do not hold it; give observers to Simulation(observers=[...])")
+            keeper = Keeper(checkpoint, checkpoint_every, self._stepper, self._watching.observers)
+        self._make_steps(n_steps, progress, watching, keeper=keeper)
 
     def make_steps(
         self,
@@ -223,6 +223,7 @@ class Simulation(Readings):
         watching: Watching,
         seams: Sequence[Seam] = (),
         recordings: Sequence[Recording] = (),
+        keeper: Keeper | None = None,
     ) -> None:
         n_steps = checks.integer("n_steps", n_steps, 0, arguments.MOST_STEPS)
         self._stepper.check_steps("n_steps", n_steps)
@@ -244,9 +245,9 @@ class Simulation(Readings):
             return Trajectory.of(self.stepper, frames, before, everyone), everyone, self.step
 
         with carrying(computed):
-            with bar as shown:
+            with bar as shown, keeper or nullcontext():
                 recordings = [*recordings, *self._stepper.observe(watching, n_steps)]
-                self._stepper.advance(n_steps, recordings, shown, seams)
+                self._stepper.advance(n_steps, recordings, shown, [*seams, *filter(None, [keeper])])
             show()
 
     def save(self, path: str | os.PathLike[str]) -> None:

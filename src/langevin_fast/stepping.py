@@ -313,6 +313,8 @@ class Stepper:
     def _advice(self, x: np.ndarray, path: np.ndarray | None) -> str | None:
         """What to do where a smaller step does not help: it did not run away, but the gradient is not finite."""
         size = np.abs(x if path is None else path).max(axis=-1)
+        if np.size(size) == 1:  # of a run that goes on from there: beside where all particles began
+            size = np.append(size, np.abs(self.history.first.positions).max())
         with np.errstate(over="ignore"):
             ran_away = np.max(size) > min(_RAN_AWAY * (1.0 + np.min(size)), np.sqrt(np.finfo(x.dtype).max))
         if ran_away:

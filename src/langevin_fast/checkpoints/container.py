@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import json
 import os
-import tempfile
+import secrets
+import shutil
 import zipfile
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -21,13 +22,17 @@ _HEADER = "header.json"
 FORMAT = "langevin_fast checkpoint"
 # Of the layout of header and arrays; a file of another one is refused.
 LAYOUT = 1
+# Of files; those beside it have longer ones, and 255 bytes are usual.
+_LONGEST_NAME = 240
 
 
 def path_of(name: str, value: Any) -> Path:
     """The path of a file that is to be written."""
     if not isinstance(value, (str, os.PathLike)):
         raise TypeError(f"{name} must be a path; got {checks.shorten(value)}")
-    path = Path(os.fsdecode(value))
+    path = Path(os.fsdecode(value)).resolve()  # whatever becomes of links and of the working directory
+    if len(os.fsencode(path.name)) > _LONGEST_NAME:
+        raise ValueError(f"{name}={str(path)!r}: its name must have {_LONGEST_NAME} bytes at most")
     if path.is_dir():
         raise ValueError(f"{name}={str(path)!r} is a directory; it must be a file")
     if not path.parent.is_dir():
@@ -51,20 +56,27 @@ def write(path: Path, header: dict[str, Any], arrays: Sequence[np.ndarray]) -> N
     OSError
         If it cannot be written; the old file is then as it was.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+    with _replacing(path, keep=True) as file:
+        _write_archive(file, {"format": FORMAT, "layout": LAYOUT, "n_arrays": len(arrays), **header}, arrays)
+    flush_directory(path.parent)
+
+
+@contextmanager
+def _replacing(path: Path, *, keep: bool) -> Iterator[IO[bytes]]:
+    """A file that is to be at `path` when all of it is on the disk; `keep`: what is there is the previous one then."""
+    partial = path.with_name(f".{secrets.token_hex(8)}.partial")
     try:
-        with os.fdopen(handle, "wb") as file:
-            _write_archive(file, {"format": FORMAT, "layout": LAYOUT, "n_arrays": len(arrays), **header}, arrays)
+        with open(partial, "xb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        _keep(path)
-        os.replace(name, path)
+        if keep:
+            _keep(path)
+        os.replace(partial, path)
     except BaseException:
         with suppress(OSError):
-            os.unlink(name)
+            partial.unlink()
         raise
-    flush_directory(path.parent)
 
 
 def _write_archive(file: Any, header: dict[str, Any], arrays: Sequence[np.ndarray]) -> None:
@@ -79,27 +91,18 @@ def _keep(path: Path) -> None:
     """Let the present file be the previous generation as well."""
     if not path.exists():
         return
-    kept = previous(path)
-    link = kept.with_name(kept.name + ".partial")
-    with suppress(FileNotFoundError):
-        link.unlink()
+    link = path.with_name(f".{secrets.token_hex(8)}.partial")
     try:
         os.link(path, link)
     except OSError:  # a file system without links
-        os.replace(path, kept)
+        with _replacing(previous(path), keep=False) as copy, open(path, "rb") as file:
+            shutil.copyfileobj(file, copy)
         return
     try:
-        os.replace(link, kept)
+        os.replace(link, previous(path))
     except OSError:
         link.unlink()
         raise
-
-
-def _umask() -> int:
-    """That of the process: temporary files are private, a checkpoint need not be."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def flush_directory(folder: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,7 +24,7 @@ from ..potentials.base import Potential
 from ..rows import Drive
 from ..schemes import Scheme
 from ..stepping import Stepper
-from .container import path_of, read
+from .container import path_of, previous, read
 from .recipes import Packer, Unpacker, array_of, differences
 
 
@@ -46,6 +45,11 @@ class Contents(NamedTuple):
         """Those of the checkpoint of lf.sample, if it is there."""
         path = path_of("checkpoint", checkpoint)
         if not path.exists():
+            if previous(path).exists():
+                raise CheckpointError(
+                    f"{str(path)!r} is not there, but the generation before, {str(previous(path))!r}: move it there to "
+                    "go on, or remove it to begin anew"
+                )
             return None
         contents = cls.of(path)
         if "call" not in contents.header:
@@ -56,13 +60,12 @@ class Contents(NamedTuple):
 def packed(stepper: Stepper, observers: Sequence[Observer]) -> tuple[dict[str, Any], Packer]:
     """The header, and the arrays in a packer, of a run and the observers that look at it."""
     pack = Packer()
-    run, before = _run(stepper, pack), len(pack.arrays)
+    run = _run(stepper, pack)
     header = {
         "version": __version__,
         "bits": BITS,
         "python": PYTHON,
         "level": _core.isa() if _depends_on_level(stepper) else None,
-        "identity": _digest(run, pack.arrays[:before]),
         "step": stepper.state.step,
         "run": run,
         "segments": list(_segments(stepper, pack)),
@@ -93,12 +96,6 @@ def _run(stepper: Stepper, pack: Packer) -> dict[str, Any]:
     }
 
 
-def identity_of(stepper: Stepper) -> str:
-    """A digest of what makes a run the run that it is."""
-    pack = Packer()
-    return _digest(_run(stepper, pack), pack.arrays)
-
-
 def differences_of_runs(contents: Contents, stepper: Stepper) -> list[str]:
     """In what a run is not that of a file, in words."""
     check_readable(contents)
@@ -107,11 +104,19 @@ def differences_of_runs(contents: Contents, stepper: Stepper) -> list[str]:
     return differences("", {"dict": contents.header["run"]}, contents.arrays, run, pack.arrays)
 
 
-def _digest(run: dict[str, Any], arrays: Sequence[np.ndarray]) -> str:
-    total = hashlib.sha256(json.dumps(run).encode())
-    for array in arrays:
-        total.update(np.ascontiguousarray(array).data)
-    return total.hexdigest()
+def differences_of_histories(contents: Contents, mine: dict[str, Any], arrays: Sequence[np.ndarray]) -> list[str]:
+    """In what a file does not hold an earlier state, or the same, of the run with a header, in words."""
+    theirs = contents.header
+    found = differences("", {"dict": theirs["run"]}, contents.arrays, {"dict": mine["run"]}, arrays)
+    # the last one may have been changed before a step was made
+    made = [one for one in theirs["segments"] if one["step"] < theirs["step"]]
+    for i, (one, other) in enumerate(zip(made, mine["segments"], strict=False)):
+        for name in ("step", "time", "potential", "scheme"):
+            found += differences(f"change {i}: {name}", one[name], contents.arrays, other[name], arrays)
+    if len(made) > len(mine["segments"]):
+        found.append("it was updated more often")
+    observers = [[one["node"] for one in header["observers"]] for header in (theirs, mine)]
+    return found + differences("observers", observers[0], contents.arrays, observers[1], arrays)
 
 
 def given_to(beginning: Beginning) -> tuple[Potential, Scheme]:

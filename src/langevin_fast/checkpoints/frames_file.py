@@ -35,16 +35,16 @@ class FramesFile:
 
     def append(self, recording: Recording, step: int) -> None:
         """Add the frames up to a step, and see that they are on the disk."""
-        n = recording.until(step)
+        n, total = recording.until(step), self._sum
         with open(self._path, "r+b" if self._n else "wb") as file:
             file.truncate(self._n * _size(recording))
             file.seek(0, os.SEEK_END)
             for piece in _pieces(recording, self._n, n):
-                self._sum = zlib.crc32(piece, self._sum)
+                total = zlib.crc32(piece, total)
                 file.write(piece)
             file.flush()
             os.fsync(file.fileno())
-        self._n = n
+        self._n, self._sum = n, total
 
     def read(self, recording: Recording, told: dict[str, Any]) -> None:
         """Fill a recording with the frames of which a checkpoint tells.

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,14 +14,16 @@ from ..errors import CheckpointError
 from ..observers import Observer
 from ..stepping import Stepper
 from . import container
-from .contents import identity_of, packed
+from .contents import Contents, differences_of_histories, packed
 from .locks import Lock
+from .recipes import Packer
+from .signals import Termination, uninterrupted
 
 _UNITS = {"s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-_INTERVAL = re.compile(r"\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*([a-z]+)\s*")
+_INTERVAL = re.compile(r"\s*((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([a-z]+)\s*")
 _FAR = 2**62
 
-More = Callable[[Any], dict[str, Any]]
+More = Callable[[Packer], dict[str, Any]]
 
 
 def save(path: Path, stepper: Stepper, observers: Sequence[Observer], more: More | None = None) -> None:
@@ -88,6 +87,8 @@ class Keeper:
         As for :meth:`Simulation.run`.
     stepper : Stepper
     observers : sequence of Observer
+    call : dict, optional
+        The arguments of the call of lf.sample that it belongs to.
     more : callable, optional
         Adds to the header, and is given the packer.
 
@@ -105,40 +106,47 @@ class Keeper:
         every: int | str,
         stepper: Stepper,
         observers: Sequence[Observer],
+        call: dict[str, Any] | None = None,
         more: More | None = None,
     ) -> None:
         self.path = container.path_of("checkpoint", path)
         self._interval = Interval("checkpoint_every", every)
-        self._stepper, self._observers, self._more = stepper, observers, more
+        self._stepper, self._observers, self._call, self._more = stepper, observers, call, more
         self._lock = Lock(self.path)
-        self._written: tuple[int, float] = (-1, 0.0)  # the last step, and when
-        self._terminated = False
-        self._before: Any = None
+        self._written: Any = None  # the state and the history that are in the file
+        self._next = 0.0  # when it is due, if that is a matter of time
+        self._termination = Termination()
 
     def __enter__(self) -> Keeper:
-        self._lock.__enter__()
         try:
-            step = self._step_of_file()
+            with uninterrupted():
+                self._lock.__enter__()
+                self._check_file()
+                self._next = time.monotonic() + self._interval.seconds
+                self._termination.listen()
         except BaseException:
-            self._lock.__exit__(None, None, None)
+            self._leave()
             raise
-        self._written = step, time.monotonic()
-        self._listen()
         return self
 
-    def _step_of_file(self) -> int:
-        """At which step the file stands that is there, or -1; an error where something would be lost."""
+    def _check_file(self) -> None:
+        """See that nothing is lost where this run is written, and that it can be."""
+        mine, pack = packed(self._stepper, self._observers)
         if not self.path.exists():
-            return -1
-        header, _ = container.read(self.path)
-        if header["identity"] != identity_of(self._stepper):
-            raise CheckpointError(f"{str(self.path)!r} holds another run: choose another path, or remove it")
-        if header["step"] > self._stepper.state.step:
+            return
+        stored = Contents.of(self.path)
+        found = differences_of_histories(stored, mine, pack.arrays)
+        if stored.header.get("call") != self._call:
+            found.append("it is that of a call of lf.sample, or of another one")
+        if found:
             raise CheckpointError(
-                f"{str(self.path)!r} holds this run at step {header['step']}, which is later than the present step "
-                f"{self._stepper.state.step}: load it, or remove it"
+                f"{str(self.path)!r} holds another run ({'; '.join(found)}): choose another path, or remove it"
             )
-        return int(header["step"])
+        if stored.header["step"] > mine["step"]:
+            raise CheckpointError(
+                f"{str(self.path)!r} holds this run at step {stored.header['step']}, which is later than the present "
+                f"step {mine['step']}: load it, or remove it"
+            )
 
     def next_step(self, step: int) -> int:
         """No chunk goes beyond this step."""
@@ -146,56 +154,50 @@ class Keeper:
 
     def reached(self) -> None:
         """The run stands at a complete step."""
-        step, seconds = self._stepper.state.step, time.monotonic()
         steps = self._interval.steps
-        due = step % steps == 0 if steps else seconds - self._written[1] >= self._interval.seconds
-        if due or self._terminated:
+        due = self._stepper.state.step % steps == 0 if steps else time.monotonic() >= self._next
+        if due or self._termination.heard:
             self.write()
-        if self._terminated:
-            self._pass_on()
+        if self._termination.heard:
+            self._termination.stop()
+            self._termination.pass_on()
+            self._termination.listen()
 
     def write(self) -> None:
         """Write it now."""
-        save(self.path, self._stepper, self._observers, self._more)
-        self._written = self._stepper.state.step, time.monotonic()
+        with uninterrupted():
+            now = self._stepper.state, self._stepper.history
+            save(self.path, self._stepper, self._observers, self._add)
+            self._written = now
+            self._next = time.monotonic() + self._interval.seconds
+
+    def _add(self, pack: Packer) -> dict[str, Any]:
+        call = {} if self._call is None else {"call": self._call}
+        return call | (self._more(pack) if self._more is not None else {})
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if not isinstance(error, CheckpointError) and self._written[0] != self._stepper.state.step:
-                self.write()
-        except CheckpointError as failed:
+            with uninterrupted():
+                try:
+                    self._write_the_end(error)
+                finally:
+                    self._leave()
+        finally:
+            self._termination.pass_on()
+
+    def _write_the_end(self, error: BaseException | None) -> None:
+        state, history = self._written or (None, None)
+        if isinstance(error, CheckpointError) or (state is self._stepper.state and history is self._stepper.history):
+            return
+        try:
+            self.write()
+        except Exception as failed:
             if error is None:
                 raise
             error.add_note(str(failed))
-        finally:
-            self._deafen()
-            self._lock.__exit__(None, None, None)
-        if self._terminated:
-            os.kill(os.getpid(), signal.SIGTERM)
 
-    # --- SIGTERM
-
-    def _listen(self) -> None:
-        """Hear that the process is to end; where another thread runs, the system's handler stays."""
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.getsignal(signal.SIGTERM)
-            if self._before is not None:
-                signal.signal(signal.SIGTERM, self._hear)
-
-    def _hear(self, number: int, frame: Any) -> None:
-        self._terminated = True
-
-    def _deafen(self) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGTERM, self._before)
-            self._before = None
-
-    def _pass_on(self) -> None:
-        """Everything is written: what would have happened without this one; where that returns, the run goes on."""
-        self._terminated = False
-        self._deafen()
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(0)  # a handler in Python runs here
-        self._listen()
+    def _leave(self) -> None:
+        self._termination.stop()
+        self._lock.__exit__(None, None, None)

@@ -39,10 +39,10 @@ class Packer:
 
     def node(self, value: Any) -> Any:
         """Of any value."""
+        if isinstance(value, np.generic):  # some of them are numbers and texts of Python too
+            return value.item()
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
-        if isinstance(value, np.generic):
-            return value.item()
         if isinstance(value, np.ndarray):
             return self._of_array(value)
         if isinstance(value, list):
@@ -54,7 +54,10 @@ class Packer:
         if isinstance(value, Potential):
             return self._of_potential(value)
         if isinstance(value, (Scheme, Schedule, Boundary, Region)):
-            return self._made(type(value), _own_arguments(value))
+            arguments = _own_arguments(value)
+            if arguments is not None:
+                return self._made(type(value), arguments)
+            return {"unknown": _path(type(value)), "shown": repr(value)}
         if isinstance(value, (Frames, Observer)):
             return self._made(type(value), value.given)
         if callable(value):
@@ -229,9 +232,10 @@ def _shown(node: Any) -> str:
     return repr(node)
 
 
-def _own_arguments(value: Any) -> dict[str, Any]:
-    """The arguments of a constructor whose object shows each under its name."""
-    return {name: getattr(value, name) for name in inspect.signature(type(value)).parameters}
+def _own_arguments(value: Any) -> dict[str, Any] | None:
+    """The arguments of a constructor whose object shows each under its name; None if it does not."""
+    names = inspect.signature(type(value)).parameters
+    return {name: getattr(value, name) for name in names} if all(hasattr(value, name) for name in names) else None
 
 
 def _path(kind: type) -> str:

@@ -17,7 +17,7 @@ _ONE_SIDED = re.compile(rf"\s*({_NAMED})\s*(<=?|>=?)\s*({_NUMBER})\s*")
 _TWO_SIDED = re.compile(rf"\s*({_NUMBER})\s*(<=?)\s*({_NAMED})\s*(<=?)\s*({_NUMBER})\s*")
 
 
-def interval(given: str | Region, components: dict[str, int], dtype: Any) -> Source | None:
+def interval(given: str | Region, components: dict[str, int], dim: int, dtype: Any) -> Source | None:
     """A condition as an interval of a component; None if it is something else.
 
     Parameters
@@ -25,20 +25,21 @@ def interval(given: str | Region, components: dict[str, int], dtype: Any) -> Sou
     given : str or Region
     components : dict
         The number of each component by its names.
+    dim : int
     dtype : type
         The precision of the run, in which positions and numbers are compared.
     """
-    found = _of_region(given, dtype) if isinstance(given, Region) else _of_formula(given, components, dtype)
+    found = _of_region(given, dim, dtype) if isinstance(given, Region) else _of_formula(given, components, dtype)
     if found is None:
         return None
     component, lo, hi = found
     return Source("interval", component, np.array([[lo, hi]]))
 
 
-def _of_region(region: Region, dtype: Any) -> tuple[int, float, float] | None:
+def _of_region(region: Region, dim: int, dtype: Any) -> tuple[int, float, float] | None:
     if isinstance(region, Box):
         sides = np.flatnonzero(np.isfinite(region.lo) | np.isfinite(region.hi))
-        if len(sides) != 1:
+        if len(sides) != 1 or len(region.lo) != dim:  # one end for all components is a condition for each of them
             return None
         c = int(sides[0])
         return c, _beyond(region.lo[c], -1, dtype), _beyond(region.hi[c], 1, dtype)

@@ -160,7 +160,11 @@ def sources(name: str, given: Any, problem: Problem, *, condition: bool = False)
     dim = potential.dim
     names = tuple(getattr(potential, "variables", ()))
     formula = given.formula(dim) if isinstance(given, Region) else given
-    if condition and isinstance(formula, str) and (inside := interval(given, _components(dim, names), problem.dtype)):
+    if (
+        condition
+        and isinstance(formula, str)
+        and (inside := interval(given, _components(dim, names), dim, problem.dtype))
+    ):
         return (inside,)
     given = formula
     if isinstance(given, str):
