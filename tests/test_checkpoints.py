@@ -740,7 +740,7 @@ def test_a_call_with_other_arguments_is_refused(tmp_path: Path):
     path = tmp_path / "a.ckpt"
     lf.sample(WELL, lf.ULA(0.01), seed=5, checkpoint=path, **CALL)
     for other, message in (
-        ({"n_steps": 200}, "n_steps=200; in the file 100"),
+        ({"n_steps": 99}, "n_steps=99; in the file 100 were made"),
         ({"seed": 6}, "seed is 6; in the file 5"),
         ({"initial": [-0.5]}, "first: positions has other numbers"),
         ({"stride": 10}, r"frames=\[\[10, 0\]\]"),
@@ -763,6 +763,23 @@ def test_a_call_with_other_arguments_is_refused(tmp_path: Path):
     small(path)
     with pytest.raises(lf.CheckpointError, match=r"belongs to a Simulation: lf\.Simulation\.load"):
         lf.sample(WELL, lf.ULA(0.01), seed=5, checkpoint=path, **CALL)
+
+
+@pytest.mark.parametrize("scheme", [lf.BAOAB(0.05, friction=1.0), lf.MALA(0.1)], ids=["BAOAB", "MALA"])
+def test_a_call_goes_on_to_more_steps(scheme: lf.Scheme, tmp_path: Path):
+    def call(n_steps: int, **more: Any) -> lf.Trajectory:
+        mine = [*watchers(restart=False), observers.Frames(3)]
+        return lf.sample(WELL, scheme, seed=5, observers=mine, **{**CALL, **more, "n_steps": n_steps})
+
+    whole = call(230)
+    for n_steps in (40, 100, 230):
+        part = call(n_steps, checkpoint=tmp_path / "a.ckpt")
+        assert part.positions.tobytes() == whole.positions[: len(part.positions)].tobytes()
+    assert part.acceptance_rate is None or part.acceptance_rate.tobytes() == whole.acceptance_rate.tobytes()
+    assert repr(part.observers[:-1]) == repr(whole.observers[:-1])
+    assert part.observers[-1].positions.tobytes() == whole.observers[-1].positions.tobytes()
+    for one, other in zip(whole.last.observed, part.last.observed, strict=True):
+        assert [x.tobytes() for x in one.arrays] == [x.tobytes() for x in other.arrays]
 
 
 def test_a_call_that_diverged_goes_on_with_freeze(tmp_path: Path):

@@ -63,19 +63,15 @@ class Call:
             result.warn_of_acceptance(self._n_steps)
         return result
 
-    def complete_with(
-        self, checkpoint: Any, every: int | str, stored: Contents | None, progress: bool | None
-    ) -> Trajectory:
-        """Likewise, with a checkpoint, from the one that there is."""
+    def keep(self, checkpoint: Any, every: int | str, stored: Contents | None) -> Keeper | None:
+        """Who keeps its checkpoint, having gone to where the one that there is stands; nobody, if it is complete."""
         path = path_of("checkpoint", checkpoint)
         self._files = [FramesFile(path.with_name(f"{path.name}.frames{i}")) for i in range(len(self._watching.frames))]
         if stored is not None:
             self._resume(stored)
             if self._simulation.step == self._burn_in + self._n_steps and self._recordings is not None:
-                return self.complete(progress)  # all of it is there
-        observers = self._watching.observers
-        keeper = Keeper(path, every, self._simulation.stepper, observers, self._arguments, self._told)
-        return self.complete(progress, keeper)
+                return None
+        return Keeper(path, every, self._simulation.stepper, self._watching.observers, self._arguments, self._told)
 
     def _trajectory(self) -> Trajectory:
         begun = [frames for frames in self._watching.frames[:1] if frames.begun]
@@ -86,8 +82,9 @@ class Call:
 
     @property
     def _arguments(self) -> dict[str, Any]:
+        """What belongs to the run from its first step on; `n_steps` does not, it may grow."""
         frames = [[f.every, f.start] for f in self._watching.frames]
-        return {"burn_in": self._burn_in, "n_steps": self._n_steps, "frames": frames}
+        return {"burn_in": self._burn_in, "frames": frames}
 
     def _told(self, pack: Packer) -> dict[str, Any]:
         """What a checkpoint holds besides; the frames are on the disk before it is."""
@@ -110,6 +107,8 @@ class Call:
         beginning = simulation.stepper.beginning
         if header["freeze"] and not beginning.freeze:
             found.append('on_divergence="raise"; in the file "freeze"')
+        if header["step"] > self._burn_in + self._n_steps:
+            found.append(f"n_steps={self._n_steps}; in the file {header['step'] - self._burn_in} were made")
         if found:
             raise CheckpointError(f"{str(stored.path)!r} is that of a call with other arguments: {'; '.join(found)}")
         header["freeze"] = beginning.freeze  # a run that diverged may go on so

@@ -73,8 +73,8 @@ def sample(
     checkpoint : path, optional
         A file that holds the run so far, as for :meth:`Simulation.run`, with its frames in ``<checkpoint>.frames0``
         beside it. Called again with the same arguments, the run goes on from there, to the bits of one that was never
-        interrupted; when it is complete, it is only read. ``seed=None`` takes the seed of the file. One
-        that diverged goes on with ``on_divergence="freeze"``.
+        interrupted; when it is complete, it is only read, and with a larger `n_steps` it goes on. ``seed=None`` takes
+        the seed of the file. One that diverged goes on with ``on_divergence="freeze"``.
     checkpoint_every : int or str, default "10 min"
         How often it is written: a number of steps (at its multiples), or a time such as "30 s", "10 min" or "2 h".
 
@@ -99,10 +99,10 @@ def sample(
     burn_in = checks.integer("burn_in", burn_in, 0, MOST_STEPS)
     if stride is not None:
         stride = checks.integer("stride", stride, 1, MOST_STEPS)
-    stored = Contents.of_call(checkpoint) if checkpoint is not None else None
-    if stored is not None and seed is None:
-        seed = stored.header["run"]["seed"]
-    try:
+    try:  # Ctrl-C before the first step is no other than one after it
+        stored = Contents.of_call(checkpoint) if checkpoint is not None else None
+        if stored is not None and seed is None:
+            seed = stored.header["run"]["seed"]
         simulation = Simulation(
             *delayed(potential, scheme, burn_in),
             initial=initial,
@@ -117,21 +117,20 @@ def sample(
             on_divergence=on_divergence,
             boundary=boundary,
         )
+        if burn_in + n_steps > simulation.last_step:
+            raise ValueError(
+                f"burn_in={burn_in} and n_steps={n_steps} lead to step {burn_in + n_steps}; the noise of this scheme "
+                f"in {potential.dim} dimensions ends at {simulation.last_step}"
+            )
+        frames = [Frames(stride)] if stride is not None and stride <= n_steps else []
+        if stride is not None and stride > n_steps > 0:
+            warn(
+                f"stride={stride} is larger than n_steps={n_steps}: no frame is stored. Use stride={n_steps} or less, "
+                "or stride=None if none is wanted"
+            )
+        watching = Watching("observers", [*frames, *observers] if isinstance(observers, (tuple, list)) else observers)
+        call = Call(simulation, watching, burn_in, n_steps, observers)
+        keeper = call.keep(checkpoint, checkpoint_every, stored) if checkpoint is not None else None
     except KeyboardInterrupt:
         raise Interrupted(None) from None
-    if burn_in + n_steps > simulation.last_step:
-        raise ValueError(
-            f"burn_in={burn_in} and n_steps={n_steps} lead to step {burn_in + n_steps}; the noise of this scheme in "
-            f"{potential.dim} dimensions ends at {simulation.last_step}"
-        )
-    frames = [Frames(stride)] if stride is not None and stride <= n_steps else []
-    if stride is not None and stride > n_steps > 0:
-        warn(
-            f"stride={stride} is larger than n_steps={n_steps}: no frame is stored. Use stride={n_steps} or less, or "
-            "stride=None if none is wanted"
-        )
-    watching = Watching("observers", [*frames, *observers] if isinstance(observers, (tuple, list)) else observers)
-    call = Call(simulation, watching, burn_in, n_steps, observers)
-    if checkpoint is None:
-        return call.complete(progress)
-    return call.complete_with(checkpoint, checkpoint_every, stored, progress)
+    return call.complete(progress, keeper)
