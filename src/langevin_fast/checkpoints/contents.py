@@ -100,14 +100,27 @@ def differences_of_runs(contents: Contents, stepper: Stepper) -> list[str]:
     """In what a run is not that of a file, in words."""
     check_readable(contents)
     pack = Packer()
-    run = {"dict": _run(stepper, pack)}
-    return differences("", {"dict": contents.header["run"]}, contents.arrays, run, pack.arrays)
+    mine = _run(stepper, pack)
+    return _of_runs(contents, mine, pack.arrays)
+
+
+def _of_runs(contents: Contents, mine: dict[str, Any], arrays: Sequence[np.ndarray]) -> list[str]:
+    theirs, stored = contents.header["run"], contents.arrays
+    n = [len(array_of(run["first"]["positions"], of)) for run, of in ((theirs, stored), (mine, arrays))]
+    if n[0] != n[1]:
+        return [f"n_particles is {n[1]}; in the file {n[0]}"]
+    first, rest = ("first",), tuple(name for name in mine if name != "first")
+    for names in (rest, first):  # the first state is most often another because something else is
+        one, other = ({"dict": {name: run[name] for name in names}} for run in (theirs, mine))
+        if found := differences("", one, stored, other, arrays):
+            return found
+    return []
 
 
 def differences_of_histories(contents: Contents, mine: dict[str, Any], arrays: Sequence[np.ndarray]) -> list[str]:
     """In what a file does not hold an earlier state, or the same, of the run with a header, in words."""
     theirs = contents.header
-    found = differences("", {"dict": theirs["run"]}, contents.arrays, {"dict": mine["run"]}, arrays)
+    found = _of_runs(contents, mine["run"], arrays)
     # the last one may have been changed before a step was made
     made = [one for one in theirs["segments"] if one["step"] < theirs["step"]]
     for i, (one, other) in enumerate(zip(made, mine["segments"], strict=False)):
