@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 
 import langevin_fast as lf
-from langevin_fast import observers, stages, stepping
+from langevin_fast import observers, stages
 from langevin_fast.bits import BITS
 from langevin_fast.checkpoints import Keeper, container
 from langevin_fast.checkpoints.recipes import Packer, Unpacker
@@ -408,7 +408,7 @@ def test_written_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.ckpt", "a.ckpt.previous"]
     simulation.run(0, checkpoint=path)
     steps.clear()
-    monkeypatch.setattr(stepping, "_CHUNK_SECONDS", 1e-12)  # a step at a time
+    simulation.stepper.place = simulation.stepper.place._replace(seconds=1e-12)  # a step at a time
     simulation.run(20, checkpoint=path, checkpoint_every="1e-9 s")
     assert steps == list(range(131, 151))
 

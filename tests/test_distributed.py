@@ -14,7 +14,7 @@ import pytest
 
 import langevin_fast as lf
 from langevin_fast import _core, observers
-from langevin_fast import distributed as shared_out
+from langevin_fast.distributed import sampling as shared_out
 
 distributed = pytest.importorskip("distributed")
 
@@ -144,6 +144,148 @@ def test_a_killed_worker_goes_on_from_its_checkpoint(client: Any, tmp_path: Path
     # all of it is there: the same call, with any seed, only reads
     again = lf.distributed.sample(WELL, lf.ULA(0.01), client=client, folder=tmp_path, **{**call, "seed": None})
     assert again.seed == 3 and again.positions.tobytes() == part.positions.tobytes()
+
+
+# --- run --------------------------------------------------------------------------------------------------------------
+
+
+def assert_same_simulation(mine: lf.Simulation, theirs: lf.Simulation) -> None:
+    assert mine.step == theirs.step
+    for name in ("positions", "velocities", "accepted", "diverged"):
+        x, y = getattr(mine.state, name), getattr(theirs.state, name)
+        assert (x is None and y is None) or x.tobytes() == y.tobytes(), name
+    for one, other in zip(mine.state.observed, theirs.state.observed, strict=True):
+        assert [a.tobytes() for a in one.arrays] == [a.tobytes() for a in other.arrays]
+    assert [repr(one) for one in mine.observers] == [repr(one) for one in theirs.observers]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "mover"),
+    [(lf.MALA(0.1), "restart"), (lf.BAOAB(0.05, friction=1.0), "stop")],
+    ids=["MALA", "BAOAB"],
+)
+def test_a_simulation_goes_on_elsewhere(scheme: lf.Scheme, mover: str, client: Any, tmp_path: Path):
+    """Here, there, here, there with a checkpoint and frames: the bits of a run here."""
+
+    def looking() -> list[observers.Observer]:
+        return [*watchers(), observers.FirstPassage(["x > 0.2", "x < -1.7"], on_arrival=mover)]
+
+    def simulation() -> lf.Simulation:
+        return lf.Simulation(
+            WELL,
+            scheme,
+            n_particles=300,
+            initial=[-1.0],
+            seed=3,
+            boundary=lf.Reflecting(-1.8, None),
+            observers=looking(),
+        )
+
+    mine, theirs = simulation(), simulation()
+    frames, sent = observers.Frames(7, start=3), observers.Frames(7, start=3)
+    lf.distributed.run(theirs, 40, client=client)
+    theirs.run(60)
+    theirs.update(kT=1.5)
+    lf.distributed.run(theirs, 500, client=client, record=[sent], seconds=0.05)
+    lf.distributed.run(theirs, 100, client=client, checkpoint=tmp_path / "a.ckpt", checkpoint_every=30)
+    mine.run(100)
+    mine.update(kT=1.5)
+    mine.run(500, record=[frames])
+    mine.run(100)
+    assert_same_simulation(mine, theirs)
+    assert_same_simulation(mine, lf.Simulation.load(tmp_path / "a.ckpt", observers=looking()))
+    assert frames.positions.tobytes() == sent.positions.tobytes()
+    assert (
+        mine.replay([7, 250], slice(0, 700)).positions.tobytes()
+        == theirs.replay([7, 250], slice(0, 700)).positions.tobytes()
+    )
+
+
+def test_functions_of_the_user_and_lags_elsewhere(client: Any):
+    """Batches in time grow coarser as a run goes on."""
+
+    def gradient(x: Any, out: Any) -> None:
+        out[0] = x[0] ** 3 - x[0]
+
+    def simulation() -> lf.Simulation:
+        well = lf.potentials.Custom(gradient=gradient, dim=1)
+        looking = [
+            observers.Expectation(square),
+            observers.Autocorrelation("x"),
+            observers.Histogram("x", range=(-3, 3)),
+        ]
+        return lf.Simulation(well, lf.ULA(0.1), n_particles=5, seed=1, observers=looking)
+
+    mine, theirs = simulation(), simulation()
+    mine.run(5000)
+    lf.distributed.run(theirs, 5000, client=client, seconds=0.2)
+    assert_same_simulation(mine, theirs)
+
+
+@pytest.mark.parametrize("on_divergence", ["raise", "freeze"])
+def test_a_divergence_elsewhere(on_divergence: str, client: Any):
+    def simulation() -> lf.Simulation:
+        return lf.Simulation(
+            lf.potentials.DoubleWell(),
+            lf.ULA(0.3),
+            n_particles=300,
+            seed=1,
+            observers=[observers.Moments()],
+            on_divergence=on_divergence,
+        )
+
+    mine, theirs = simulation(), simulation()
+    if on_divergence == "raise":
+        with pytest.raises(lf.DivergenceError) as here:
+            mine.run(500)
+        with pytest.raises(lf.DivergenceError) as there:
+            lf.distributed.run(theirs, 500, client=client)
+        assert str(here.value) == str(there.value) and here.value.path.tobytes() == there.value.path.tobytes()
+        assert there.value.trajectory is not None
+    else:
+        mine.run(500)
+        lf.distributed.run(theirs, 500, client=client)
+        assert (mine.diverged >= 0).any()
+    assert_same_simulation(mine, theirs)
+
+
+def bad(x: Any) -> Any:
+    raise RuntimeError("no such place")
+
+
+def test_an_error_of_the_user_elsewhere(client: Any):
+    """The simulation stays where it was, and goes on."""
+    simulation = lf.Simulation(
+        lf.potentials.Batch(gradient=bad, dim=1), lf.ULA(0.1), n_particles=3, initial=[0.5], seed=1
+    )
+    with pytest.raises(RuntimeError, match="no such place"):
+        lf.distributed.run(simulation, 10, client=client)
+    assert simulation.step == 0
+
+
+def test_a_killed_worker_costs_a_stretch(client: Any):
+    mine, theirs = (lf.Simulation(WELL, lf.ULA(0.01), n_particles=300, initial=[-1.0], seed=1) for _ in range(2))
+    killed = client.submit(os.getpid, pure=False).result()
+    timer = threading.Timer(1.0, os.kill, (killed, signal.SIGKILL))
+    timer.start()
+    lf.distributed.run(theirs, 1_000_000, client=client, seconds=0.3)
+    assert timer.finished.is_set()
+    mine.run(1_000_000)
+    assert_same_simulation(mine, theirs)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"client": 3}, r"client must be a distributed\.Client"),
+        ({"seconds": "1"}, "seconds"),
+        ({"simulation": 3}, "sim"),
+    ],
+)
+def test_bad_input_of_run(given: dict[str, Any], message: str, client: Any):
+    arguments = {"simulation": lf.Simulation(WELL, lf.ULA(0.01), n_particles=3, seed=1), "client": client, **given}
+    with pytest.raises(TypeError, match=message):
+        lf.distributed.run(n_steps=3, **arguments)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 import langevin_fast as lf
-from langevin_fast import stepping
 
 WELL = lf.potentials.DoubleWell(dim=2)
 ULA = lf.ULA(0.05)
@@ -164,9 +163,9 @@ def test_evaluations_can_be_interrupted(alarm):
 # ---- threads and processes ------------------------------------------------------------------------------------------
 
 
-def one_long_chunk(monkeypatch, sim):
+def one_long_chunk(sim):
     """Have the next run make all its steps in a single call of the compiled code."""
-    monkeypatch.setattr(stepping, "_CHUNK_SECONDS", 1e9)
+    sim.stepper.place = sim.stepper.place._replace(seconds=1e9)
     sim._stepper.seconds_per_step = 1e-9
 
 
@@ -174,7 +173,7 @@ def test_the_gil_is_released(monkeypatch):
     """Another thread ticks on while the compiled code runs: with the GIL held it could not tick at all."""
     sim = lf.Simulation(lf.potentials.DoubleWell(), BAOAB, n_particles=64, seed=1, threads=1)
     sim.run(1)
-    one_long_chunk(monkeypatch, sim)
+    one_long_chunk(sim)
     running, ticks = threading.Event(), []
 
     def tick():

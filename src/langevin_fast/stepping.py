@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import deque
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -21,8 +22,6 @@ from .progress import Progress
 from .rows import Drive
 from .schemes import Scheme
 
-# Steps are made in chunks of about this long, so that Ctrl-C and the progress bar are served in time.
-_CHUNK_SECONDS = 0.1
 _LONGEST_CHUNK = 2**22  # steps; the kernels count acceptances of a chunk in single precision
 # Bytes, as a rule: to new memory, which the system has to provide.
 _COPIED_PER_SECOND = 1e9
@@ -44,6 +43,35 @@ class Seam(Protocol):
         """The run stands at a complete step."""
 
 
+class Place(NamedTuple):
+    """Where steps are made.
+
+    Attributes
+    ----------
+    prepare : callable
+        Makes the runner.
+    seconds : float
+        Steps are made in chunks of about this long, so that Ctrl-C and the progress bar are served in time.
+    overhead : callable
+        How many seconds a chunk costs there, however short it is.
+    """
+
+    prepare: Callable[[Beginning], Runner]
+    seconds: float
+    overhead: Callable[[], float]
+
+
+def _prepare(b: Beginning) -> Runner:
+    return backends.prepare(b.backend, b.problem, b.threads)
+
+
+def _none() -> float:
+    return 0.0
+
+
+_HERE = Place(_prepare, 0.1, _none)
+
+
 class Stepper:
     """Where a simulation stands, and how it goes on.
 
@@ -62,6 +90,7 @@ class Stepper:
     def __init__(self, history: History, state: State) -> None:
         self._now = state, history
         self.recent: deque[State] = deque()  # states before, back to _PATH_STEPS steps ago
+        self.place = _HERE
         self.runner: Runner | None = None
         self.seconds_per_step: float | None = None
         self.until_arrivals = _LONGEST_CHUNK
@@ -115,12 +144,24 @@ class Stepper:
         return dataclasses.replace(state, observed=observed)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "runner": None, "recent": deque()}  # no results depend on these
+        return {**self.__dict__, "place": _HERE, "runner": None, "recent": deque()}  # no results depend on these
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         for segment in self.history:
             segment.beginning.mass.flags.writeable = False
+
+    @contextmanager
+    def elsewhere(self, place: Place) -> Iterator[None]:
+        """Steps are made there in here."""
+        try:
+            self._go_to(place)
+            yield
+        finally:
+            self._go_to(_HERE)
+
+    def _go_to(self, place: Place) -> None:
+        self.place, self.runner, self.seconds_per_step = place, None, None
 
     @property
     def run(self) -> Run:
@@ -224,8 +265,7 @@ class Stepper:
         end = state.step + n_steps
         while True:
             if self.runner is None:
-                b = self.beginning
-                self.runner = backends.prepare(b.backend, b.problem, b.threads)
+                self.runner = self.place.prepare(self.beginning)
             state, until = _with_room(state, end)
             try:
                 state = self.runner.advance(state, until - state.step, recordings)
@@ -239,16 +279,17 @@ class Stepper:
         if self.seconds_per_step is None:
             return 1  # nothing is known yet, and one step may take long
         n_steps = min(n_steps, self.longest_chunk, self.until_arrivals)
-        # what is copied for each chunk is a small part of it
-        seconds = _CHUNK_SECONDS + 5.0 * self.seconds_per_chunk
+        # what each chunk costs is a small part of it
+        seconds = self.place.seconds + 5.0 * self.seconds_per_chunk
         if n_steps * self.seconds_per_step <= seconds:
             return n_steps
         return max(int(seconds / self.seconds_per_step), 1)
 
     @property
     def seconds_per_chunk(self) -> float:
-        """About how long it takes to copy the accumulators of observers."""
-        return sum(a.nbytes for observed in self.state.observed for a in observed.arrays) / _COPIED_PER_SECOND
+        """About how long a chunk takes besides its steps: the accumulators of observers are copied."""
+        copied = sum(a.nbytes for observed in self.state.observed for a in observed.arrays)
+        return copied / _COPIED_PER_SECOND + self.place.overhead()
 
     def _adapt_to_arrivals(self) -> None:
         """Particles that an observer stops leave their groups at the end of a chunk: chunks in which few arrive."""

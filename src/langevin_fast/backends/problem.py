@@ -245,6 +245,11 @@ class Reduction:
         """Positions and velocities at which particles go on after the step that stands in their second mark."""
         return None
 
+    @property
+    def particle_batches(self) -> tuple[int, int] | None:
+        """How many batches of particles the counts are of, and how many particles are in each; None: of all."""
+        return None
+
     def of_particles(self, particles: np.ndarray) -> Reduction:
         """The one of some of the particles."""
         weights = [source.weight for source in self.sources]

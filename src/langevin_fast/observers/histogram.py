@@ -26,6 +26,11 @@ class Counts(Reduction):
 
     name: ClassVar[str] = "histogram"
 
+    @property
+    def particle_batches(self) -> tuple[int, int] | None:
+        """See :class:`Reduction`."""
+        return None if self.sizes[4] else (int(self.sizes[3]), int(self.sizes[5]))
+
     def empty(self, n: int) -> Observed:
         """See :class:`Reduction`."""
         _, first, second, batches, *_ = self.sizes.tolist()

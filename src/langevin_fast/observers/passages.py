@@ -254,6 +254,11 @@ class Cores(Reduction):
 
     name: ClassVar[str] = "transitions"
 
+    @property
+    def particle_batches(self) -> tuple[int, int] | None:
+        """See :class:`Reduction`."""
+        return _BATCHES, int(self.sizes[2])
+
     def empty(self, n: int) -> Observed:
         """See :class:`Reduction`."""
         sets, _, _ = self.sizes.tolist()

@@ -1,4 +1,4 @@
-"""Runs on many machines, by Dask: the same bits whatever their number, order or processors (extra ``dask``)."""
+"""A call of lf.sample whose particles are shared out."""
 
 from __future__ import annotations
 
@@ -6,36 +6,35 @@ import dataclasses
 import functools
 import operator
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from . import _core, checks
-from .arguments import Beginning, begin
-from .backends.problem import Observed, State
-from .bits import BITS
-from .checkpoints import Contents, Interval
-from .errors import AuditError, DivergenceError
-from .observers import Frames, Observer, Watching
-from .potentials.base import Potential
-from .progress import Progress
-from .rows import delayed
-from .sampling import sample as sample_here
-from .schemes import Scheme
-from .stepping import Stepper
-from .trajectory import Trajectory
+from .. import _core, checks
+from ..arguments import Beginning, begin
+from ..backends.problem import Observed, State
+from ..bits import BITS
+from ..checkpoints import Contents, Interval
+from ..errors import AuditError, DivergenceError
+from ..observers import Frames, Observer, Watching
+from ..potentials.base import Potential
+from ..progress import Progress
+from ..rows import delayed
+from ..sampling import sample as sample_here
+from ..schemes import Scheme
+from ..stepping import Stepper
+from ..trajectory import Trajectory
+from .parts import Held, cancelled, check_client, check_levels, held, parts_of
 
 if TYPE_CHECKING:
     from distributed import Client
 
 __all__ = ["sample"]
 
-# Parts are so many particles, or more where there would be more than so many parts: not a matter of how many workers
-# there are, so that a run goes on with others.
-_SMALLEST_PART, _MOST_PARTS = 64, 256
+# At most: not a matter of how many workers there are, so that a run goes on with others.
+_MOST_PARTS = 256
 
 
 class _Part(NamedTuple):
@@ -106,7 +105,7 @@ def sample(
     -----
     Particles that act on each other (a `Batch` potential of all of them) cannot be shared out.
     """
-    _check_client(client)
+    check_client(client)
     audit = checks.non_negative("audit", audit)
     Interval("checkpoint_every", checkpoint_every)
     if audit > 1:
@@ -143,22 +142,23 @@ def sample(
         "boundary": given.get("boundary"),
     }
 
-    def submit(particles: np.ndarray, of: Sequence[Observer], checkpoint: Path | None, **where: Any) -> Any:
-        part = _arguments_of(beginning, scheme, particles)
-        return client.submit(
-            _make, potential, call | part, [observer.anew() for observer in of], checkpoint, BITS, pure=False, **where
-        )
+    shared = held(client, (potential, [observer.anew() for observer in observers]))
 
-    ranges = _ranges(len(beginning.problem.streams))
+    def submit(particles: np.ndarray, looking: list[int], checkpoint: Path | None, **where: Any) -> Any:
+        part = _arguments_of(beginning, scheme, particles)
+        return client.submit(_make, shared, call | part, looking, checkpoint, BITS, pure=False, **where)
+
+    ranges = parts_of(len(beginning.problem.streams), _MOST_PARTS)
     paths = [None if place is None else place / f"part-{r[0]}-{r[-1] + 1}.ckpt" for r in ranges]
-    futures = [submit(r, observers, path) for r, path in zip(ranges, paths, strict=True)]
-    with _cancelled(client, futures):
+    everyone = list(range(len(observers)))
+    futures = [submit(r, everyone, path) for r, path in zip(ranges, paths, strict=True)]
+    with cancelled(client, [*futures, shared]):
         with Progress(len(ranges) * (burn_in + n_steps), progress) as bar:
             parts = _gathered(futures, ranges, lambda: bar.update(burn_in + n_steps))
-        _check_levels(potential, parts)
+        check_levels(potential, (part.level for part in parts))
         result = _joined(beginning, frames, observers, before, ranges, parts, n_steps)
         if audit:
-            movers = [one for one in observers if one.moves]
+            movers = [i for i in everyone if observers[i].moves]
             _audit(audit, result, ranges, futures, client, lambda r, where: submit(r, movers, None, **where))
     return result
 
@@ -166,26 +166,15 @@ def sample(
 # --- in a worker ------------------------------------------------------------------------------------------------------
 
 
-def _make(
-    potential: Potential, call: dict[str, Any], observers: list[Observer], checkpoint: Path | None, bits: int
-) -> _Part:
+def _make(shared: Held, call: dict[str, Any], looking: list[int], checkpoint: Path | None, bits: int) -> _Part:
     if bits != BITS:
         raise RuntimeError(f"a worker has another version of langevin_fast: bits {BITS}, here {bits}")
-    return _Part(
-        sample_here(potential, observers=observers, progress=False, checkpoint=checkpoint, **call), _core.isa()
-    )
+    potential, observers = shared.value
+    mine = [observers[i].anew() for i in looking]
+    return _Part(sample_here(potential, observers=mine, progress=False, checkpoint=checkpoint, **call), _core.isa())
 
 
 # --- here -------------------------------------------------------------------------------------------------------------
-
-
-def _check_client(client: Any) -> None:
-    try:
-        from distributed import Client
-    except ImportError:
-        raise ImportError("lf.distributed needs Dask: pip install 'langevin-fast[dask]'") from None
-    if not isinstance(client, Client):
-        raise TypeError(f"client must be a distributed.Client; got {checks.shorten(client)}")
 
 
 def _folder(folder: Any) -> Path:
@@ -193,11 +182,6 @@ def _folder(folder: Any) -> Path:
     if not path.is_dir():
         raise ValueError(f"folder={str(path)!r} is no directory")
     return path
-
-
-def _ranges(n: int) -> list[np.ndarray]:
-    size = max(_SMALLEST_PART, -(-n // _MOST_PARTS))
-    return [np.arange(first, min(first + size, n)) for first in range(0, n, size)]
 
 
 def _arguments_of(beginning: Beginning, scheme: Scheme, particles: np.ndarray) -> dict[str, Any]:
@@ -212,15 +196,6 @@ def _arguments_of(beginning: Beginning, scheme: Scheme, particles: np.ndarray) -
         part["velocities"] = state.velocities[particles]
         part["mass"] = mass[particles] if len(mass) > 1 else float(mass[0, 0]) if mass.size == 1 else mass
     return part
-
-
-@contextmanager
-def _cancelled(client: Any, futures: list[Any]) -> Iterator[None]:
-    """Whatever happens in here, no work goes on for nobody."""
-    try:
-        yield
-    finally:
-        client.cancel(futures)
 
 
 def _gathered(futures: list[Any], ranges: list[np.ndarray], done: Callable[[], None]) -> list[_Part]:
@@ -240,15 +215,6 @@ def _gathered(futures: list[Any], ranges: list[np.ndarray], done: Callable[[], N
     if diverged:
         raise min(diverged, key=lambda error: (error.step, error.particle))
     return [parts[future.key] for future in futures]
-
-
-def _check_levels(potential: Potential, parts: list[_Part]) -> None:
-    levels = {part.level for part in parts}
-    if not potential.same_bits_everywhere and len(levels) > 1:
-        raise RuntimeError(
-            f"workers have different instruction-set levels, {sorted(levels)}, on which the bits of a network differ: "
-            "set LANGEVIN_FAST_ISA on all of them"
-        )
 
 
 def _joined(
@@ -314,7 +280,7 @@ def _audit(
             others = sorted(everyone - set(holders.get(future.key, ())))
             where = {"workers": others, "allow_other_workers": True} if others else {}
             again.append((mine, submit(mine, where)))
-    with _cancelled(client, [future for _, future in again]):
+    with cancelled(client, [future for _, future in again]):
         for mine, future in again:
             run = future.result().trajectory
             for name in ("positions", "velocities", "diverged", "accepted"):
