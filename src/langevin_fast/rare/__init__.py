@@ -2,6 +2,8 @@
 
 from .bias import Bias
 from .forward_flux import ForwardFlux, ForwardFluxResult, Stage
+from .hills import MetadynamicsResult
+from .metadynamics import Metadynamics
 from .profile import Profile
 from .umbrella import Umbrella, UmbrellaResult
 from .walkers import Path
@@ -11,6 +13,8 @@ __all__ = [
     "Bias",
     "ForwardFlux",
     "ForwardFluxResult",
+    "Metadynamics",
+    "MetadynamicsResult",
     "Path",
     "Profile",
     "Stage",
