@@ -39,9 +39,12 @@ class Resumable:
         except KeyboardInterrupt:
             raise Interrupted(None, result=so_far()) from None
         except BaseException:
-            self._call = None
+            self._forget()
             raise
-        self._call = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._call, self._made, self._underway = None, [], None
 
     def piece(self, begin: Callable[[], Any], go_on: Callable[[Any], Any]) -> Any:
         """The next piece: ``go_on(begin())``, where `go_on` may be interrupted and called again."""
