@@ -44,9 +44,10 @@ class _Depositing:
 
     most_steps = 2**60
 
-    def __init__(self, hills: Hills, problem: Problem) -> None:
+    def __init__(self, hills: Hills, beginning: arguments.Beginning) -> None:
         self.hills = hills
-        self.problem = dataclasses.replace(problem, changes=self)
+        self.problem = dataclasses.replace(beginning.problem, changes=self)
+        self.stepper = Stepper.of(beginning._replace(problem=self.problem))
         self.deposits: list[Deposit] = []
         nothing = np.zeros(hills.grid.shape)
         self.now = _Now(0, nothing, self._table(nothing), 0)
@@ -72,9 +73,9 @@ class _Depositing:
         """See :class:`langevin_fast.stepping.Seam`."""
         return (step // self.hills.stride + 1) * self.hills.stride
 
-    def reached_by(self, stepper: Stepper) -> None:
+    def reached(self) -> None:
         """Deposit where it is due."""
-        state = stepper.state
+        state = self.stepper.state
         if state.step % self.hills.stride or state.step == self.now.step:
             return
         _, coefficients, _, n = self.now
@@ -82,14 +83,8 @@ class _Depositing:
         coefficients = coefficients + self.hills.coefficients(deposit)
         del self.deposits[n:]
         self.deposits.append(deposit)
-        stepper.recent.clear()  # steps before were made with other numbers
+        self.stepper.recent.clear()  # steps before were made with other numbers
         self.now = _Now(state.step, coefficients, self._table(coefficients), n + 1)
-
-
-class _Seam:
-    def __init__(self, depositing: _Depositing, stepper: Stepper) -> None:
-        self.next_step = depositing.next_step
-        self.reached = lambda: depositing.reached_by(stepper)
 
 
 class Metadynamics:
@@ -133,7 +128,7 @@ class Metadynamics:
     -----
     The bias is a term of the potential, compiled with it as one: a cubic spline, to whose coefficients the hills are
     added. Between two deposits all steps are made in the compiled loop. ``run(a); run(b)`` gives the bits of ``run(a +
-    b)``, for any number of threads. Pickles and copies go on to the same bits.
+    b)``, for any number of threads. Pickles go on to the same bits.
 
     Raises
     ------
@@ -208,8 +203,8 @@ class Metadynamics:
         )
         total = potential + Bias(Spline(nodes, np.zeros(nodes.shape)), coordinates)
         beginning = arguments.begin([total], [scheme], backend=backend, **settings)
-        self._depositing = _Depositing(hills, beginning.problem)
-        self._stepper = Stepper.of(beginning._replace(problem=self._depositing.problem))
+        self._depositing = _Depositing(hills, beginning)
+        self._stepper = self._depositing.stepper
         self._potential = potential
 
     def __repr__(self) -> str:
@@ -279,11 +274,10 @@ class Metadynamics:
         self._stepper.check_steps("n_steps", n_steps)
         numbers = self.n_walkers * (self._potential.dim + len(self._depositing.hills.coordinates) + 2)
         check_memory(8 * numbers * (n_steps // self._depositing.hills.stride), "what is deposited")
-        seam = _Seam(self._depositing, self._stepper)
         try:
-            seam.reached()
+            self._depositing.reached()  # where the last run was interrupted
             with Progress.of(progress, n_steps) as bar:
-                self._stepper.advance(n_steps, [], bar, [seam])
+                self._stepper.advance(n_steps, [], bar, [self._depositing])
         except KeyboardInterrupt:
             raise Interrupted(None, step=self.step, result=self.result) from None
         return self.result
