@@ -71,7 +71,7 @@ ROOMS = {
     "fokker_planck": {"fokker_planck.comparison", "fokker_planck.grid"},
     "gpu": {"gpu.device_functions", "gpu.layout", "gpu.reductions", "gpu.source"},
     "cross_check": {"cross_check", "cross_check.report"},
-    "rare": {"rare.bias", "rare.grid", "rare.mbar", "rare.profile", "rare.resuming", "rare.walkers"},
+    "rare": {"rare.bias", "rare.grid", "rare.hills", "rare.mbar", "rare.profile", "rare.resuming", "rare.walkers"},
     "score": {"score.functions", "score.objectives", "score.network_potential", "score.network_file", "score.network"},
 }
 
