@@ -337,7 +337,7 @@ def test_the_bias_is_the_share_of_the_free_energy_that_tempering_leaves(filled, 
     assert slope == pytest.approx(-(1.0 - 1.0 / bias_factor), rel=0.03)
     F = result.sum_hills()[inside]
     assert (F - U).std() < 0.15
-    np.testing.assert_allclose(result.bias.energy(result.nodes[0][:, np.newaxis]), result.bias_on_nodes, atol=1e-12)
+    np.testing.assert_allclose(result.bias.of.energy(result.nodes[0][:, np.newaxis]), result.bias_on_nodes, atol=1e-12)
 
 
 @pytest.mark.parametrize("bias_factor", [5.0, np.inf])
@@ -414,7 +414,7 @@ def test_interrupted_metadynamics_goes_on(monkeypatch, place, number):
 def test_a_walker_beyond_the_grid_deposits_nothing():
     result = metadynamics(grid=np.linspace(-1.5, -0.5, 161), n_walkers=2, initial=[[-1.0], [1.0]], stride=10).run(50)
     assert (result.heights[:, 0] > 0.0).all() and (result.heights[:, 1] == 0.0).all()
-    assert result.bias.energy([[5.0]]) == pytest.approx(result.bias_on_nodes[-1], rel=1e-12)
+    assert result.bias.of.energy([[5.0]]) == pytest.approx(result.bias_on_nodes[-1], rel=1e-12)
 
 
 @pytest.mark.slow
