@@ -584,3 +584,22 @@ def test_frames_of_several_recordings():
         np.testing.assert_array_equal(a.steps, b.steps)
         np.testing.assert_array_equal(a.positions, b.positions)
         np.testing.assert_array_equal(a.velocities, b.velocities)
+
+
+# --- biases -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("coordinate", ["x[0] + 0.1*x[1]**2", ["x[0]", "x[1]"]])
+def test_metadynamics(coordinate):
+    grid = np.linspace(-2.0, 2.0, 41) if isinstance(coordinate, str) else (np.linspace(-2.0, 2.0, 41),) * 2
+    found = []
+    for backend in ("cuda", "auto"):
+        filling = lf.rare.Metadynamics(
+            *(lf.potentials.MullerBrown(), lf.ULA(1e-4, kT=15.0), coordinate),
+            **{"grid": grid, "height": 0.3, "width": 0.1, "bias_factor": 8.0, "stride": 5, "n_walkers": 3},
+            **{"seed": 1, "backend": backend},
+        )
+        found.append((filling.run(12), filling.positions))
+    assert found[0][0].heights.shape == (2, 3)
+    np.testing.assert_array_equal(found[0][0].heights, found[1][0].heights)
+    np.testing.assert_array_equal(found[0][1], found[1][1])

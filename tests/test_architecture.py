@@ -72,7 +72,7 @@ ROOMS = {
     "gpu": {"gpu.device_functions", "gpu.layout", "gpu.reductions", "gpu.source"},
     "cross_check": {"cross_check", "cross_check.report"},
     "distributed": {"distributed.parts"},
-    "rare": {"rare.walkers"},
+    "rare": {"rare.bias", "rare.grid", "rare.hills", "rare.mbar", "rare.profile", "rare.resuming", "rare.walkers"},
     "score": {"score.functions", "score.objectives", "score.network_potential", "score.network_file", "score.network"},
 }
 

@@ -46,6 +46,7 @@ def test_there_is_something_to_run():
 
 ROW_OF_DIGITS = r"^(.{20}) +([\d.]+)% +([\d.]+) +([\d.]+) +([\d.]+)$"
 NEEDS = {
+    "free_energies": ("pymbar",),
     "digits": ("equinox", "optax", "sklearn"),
     "learned_densities": ("equinox", "optax"),
     "rare_events": ("scipy",),
@@ -66,7 +67,7 @@ def example(tmp_path_factory):
     return run
 
 
-LONG = ("digits", "learned_densities", "low_density", "rare_events")
+LONG = ("digits", "free_energies", "learned_densities", "low_density", "rare_events")
 
 
 @pytest.mark.parametrize(

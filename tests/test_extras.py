@@ -160,6 +160,6 @@ def test_long_runs_show_a_bar_by_themselves_on_a_terminal(capsys, monkeypatch):
 
 
 def test_importing_is_light():
-    heavy = ["numba", "scipy", "xarray", "arviz", "matplotlib", "tqdm", "sympy", "pandas"]
+    heavy = ["numba", "scipy", "xarray", "arviz", "matplotlib", "tqdm", "sympy", "pandas", "pymbar", "jax"]
     done = cases.run_python("-c", f"import sys, langevin_fast; print([m for m in {heavy} if m in sys.modules])")
     assert done.returncode == 0 and done.stdout == "[]\n", done.stderr

@@ -330,3 +330,99 @@ def test_what_does_not_arrive_is_said():
     with pytest.warns(UserWarning, match="no walker arrived in B"):
         result = weighted_ensemble().run(20, n_steps=1, n_per_bin=3, seed=1)
     assert result.rate == 0.0 and np.isnan(result.rate_error) and result.n_paths == 0
+
+
+# --- Ctrl-C -----------------------------------------------------------------------------------------------------------
+
+
+class Interrupting:
+    """Has the so-manieth run of a simulation make a third of its steps, and then be interrupted."""
+
+    def __init__(self, monkeypatch):
+        self.calls, self.at = 0, None
+        run = lf.Simulation.run
+
+        def interrupted(simulation, n_steps, **arguments):
+            self.calls += 1
+            if self.calls == self.at:
+                run(simulation, n_steps // 3, **arguments)
+                raise KeyboardInterrupt
+            run(simulation, n_steps, **arguments)
+
+        monkeypatch.setattr(lf.Simulation, "run", interrupted)
+
+    def after(self, calls):
+        self.calls, self.at = 0, calls + 1
+
+
+@pytest.mark.parametrize("scheme", [lf.ULA(H), lf.BAOAB(0.02, friction=1.0)], ids=["ULA", "BAOAB"])
+def test_interrupted_forward_flux_goes_on(monkeypatch, scheme):
+    arguments = {"n_trials": [300, 200], "n_walkers": 5, "n_crossings": 2, "burn_in": 1}
+    interrupting = Interrupting(monkeypatch)
+    expected = forward_flux(scheme).run(**arguments, seed=7)
+    total = interrupting.calls
+    seen = set()
+    for calls in range(total):
+        sampling = forward_flux(scheme)
+        interrupting.after(calls)
+        with pytest.raises(lf.Interrupted) as caught:
+            sampling.run(**arguments, seed=7)
+        done = pickle.loads(pickle.dumps(caught.value)).result
+        seen.add(0 if done is None else len(done.stages))
+        if done is not None:
+            check_equal(done.stages, expected.stages[: len(done.stages)])
+            assert done.flux == expected.flux and np.isnan(done.rate) and done.n_paths == 0
+            assert "result holds" in str(caught.value)
+        made = interrupting.calls
+        found = sampling.run(**arguments, seed=7)
+        check_equal(found.stages, expected.stages)
+        assert (found.rate, found.rate_error, found.n_steps) == (expected.rate, expected.rate_error, expected.n_steps)
+        assert interrupting.calls - made <= total - calls + 1  # what was complete was not made again
+    assert seen == {0, 1, 2}
+
+
+def test_interrupted_weighted_ensembles_go_on(monkeypatch):
+    arguments = {"n_iterations": 40, "n_steps": 50, "n_per_bin": 8, "burn_in": 5}
+    interrupting = Interrupting(monkeypatch)
+    expected = weighted_ensemble().run(**arguments, seed=7)
+    total = interrupting.calls
+    for calls in (0, 3, 24, 25, 40, 44):
+        sampling = weighted_ensemble()
+        interrupting.after(calls)
+        with pytest.raises(lf.Interrupted) as caught:
+            sampling.run(**arguments, seed=7)
+        done = caught.value.result
+        assert (done is None) == (calls < 25)
+        if done is not None:
+            check_equal(done.generations, expected.generations[:calls])
+            check_equal(done.arrived, expected.arrived[:calls])
+        made = interrupting.calls
+        found = sampling.run(**arguments, seed=7)
+        check_equal(found.generations, expected.generations)
+        assert (found.rate, found.rate_error, found.n_steps) == (expected.rate, expected.rate_error, expected.n_steps)
+        assert interrupting.calls - made == total - calls
+
+
+def test_only_the_same_call_goes_on(monkeypatch):
+    interrupting = Interrupting(monkeypatch)
+    near = {"interfaces": [-0.6], "target": -0.4}  # where some always arrive
+    sampling, arguments = forward_flux(**near), {"n_trials": 300, "n_walkers": 5, "n_crossings": 2, "burn_in": 1}
+    interrupting.after(4)
+    with pytest.raises(lf.Interrupted):
+        sampling.run(**arguments)
+    first = sampling.run(**{**arguments, "seed": 7})  # another: begins anew
+    check_equal(first.stages, forward_flux(**near).run(**arguments, seed=7).stages)
+    run = lf.Simulation.run
+    with monkeypatch.context() as patch:
+
+        def interrupted(simulation, n_steps, **arguments):
+            if simulation.n_particles == 300:  # the trials
+                raise KeyboardInterrupt
+            run(simulation, n_steps, **arguments)
+
+        patch.setattr(lf.Simulation, "run", interrupted)
+        with pytest.raises(lf.Interrupted) as caught:
+            sampling.run(**arguments)
+    found = sampling.run(**arguments)
+    assert caught.value.result.seed == found.seed != 7  # the one that was drawn
+    assert sampling.run(**arguments).seed != found.seed

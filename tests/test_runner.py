@@ -332,7 +332,7 @@ def test_ctrl_c_before_the_first_step(monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(arguments, "begin", interrupt)
-        with pytest.raises(lf.Interrupted, match="before the first step") as caught:
+        with pytest.raises(lf.Interrupted, match="before anything was complete") as caught:
             lf.sample(WELL, ULA, n_steps=5)
         assert caught.value.trajectory is None
     monkeypatch.setattr(backends, "prepare", interrupt)  # while a potential is compiled

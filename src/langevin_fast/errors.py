@@ -119,17 +119,23 @@ class Interrupted(KeyboardInterrupt):
         What was recorded.
     step : int
         The last complete step.
+    result : object or None
+        Of a calculation of :mod:`langevin_fast.rare`: its result as far as it has come; the call can be repeated to go
+        on. None where nothing is complete, and for other runs.
     """
 
-    def __init__(self, trajectory: Any, observers: Sequence[Any] = (), step: int = 0) -> None:
+    def __init__(self, trajectory: Any, observers: Sequence[Any] = (), step: int = 0, result: Any = None) -> None:
         self.trajectory = trajectory
         self.observers = tuple(observers)
         self.step = step
-        super().__init__(trajectory, self.observers, step)
+        self.result = result
+        super().__init__(trajectory, self.observers, step, result)
 
     def __str__(self) -> str:
+        if self.result is not None:
+            return f"interrupted; .result holds what was computed so far: {self.result!r}"
         if self.trajectory is None:
-            return "interrupted before the first step"
+            return "interrupted before anything was complete"
         return f"interrupted after step {self.step}; .trajectory holds what was computed so far"
 
 

@@ -44,5 +44,5 @@ class Room:
         self.dim = dim
 
     def __call__(self, g: np.ndarray) -> np.ndarray:
-        """An array like g, with anything in it."""
-        return np.empty_like(g)
+        """An array of so many components, otherwise like g, with anything in it."""
+        return np.empty((self.dim, *g.shape[1:]), g.dtype)

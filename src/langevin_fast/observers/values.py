@@ -118,20 +118,27 @@ def _no_gradient(z: Any, g: Any, p: Any) -> None:
 
 
 def _of_formula(text: str, dim: int, names: tuple[str, ...], *, condition: bool) -> tuple[Functions, bool, bool]:
-    variables: list[tuple[str, ...]] = []
-    for c in range(dim):
-        also = (names[c],) if c < len(names) else ()
-        bare = ("x",) if dim == 1 and names[:1] != ("x",) else ()
-        variables.append((f"x[{c}]", *bare, *also))
+    variables = names_of_components(dim, names)
     taken = {name for several in variables for name in several}
     for c in range(dim):
         variables.append((f"v[{c}]", "v") if dim == 1 and "v" not in taken else (f"v[{c}]",))
     variables.append(("energy",) if "energy" not in taken else ("U",))
-    text = _COMPONENT.sub(r"\1[\2]", text)
+    text = tidy(text)
     generated = symbolic.generate(f"where({text}, 1, 0)" if condition else text, tuple(variables), ())
     velocities = {name for several in variables[dim:-1] for name in several}
     used = generated.names
     return Functions(_no_gradient, generated.energy), bool(used & velocities), bool(used & set(variables[-1]))
+
+
+def names_of_components(dim: int, names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """What formulas may call each component; `names`: those of the potential's variables."""
+    bare = ("x",) if dim == 1 and names[:1] != ("x",) else ()
+    return [(f"x[{c}]", *bare, *names[c : c + 1]) for c in range(dim)]
+
+
+def tidy(text: str) -> str:
+    """A formula whose components are written as they are known."""
+    return _COMPONENT.sub(r"\1[\2]", text)
 
 
 def n_arguments(name: str, function: Callable[..., Any]) -> int:

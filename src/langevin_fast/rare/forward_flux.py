@@ -16,6 +16,7 @@ from ..errors import warn
 from ..keywords import hinting
 from ..potentials.base import Potential
 from ..schemes import Scheme
+from .resuming import Resumable
 from .walkers import Arrivals, Noise, Path, Walkers, ascending, joined, ratio
 
 
@@ -110,7 +111,7 @@ class ForwardFluxResult:
     @property
     def n_paths(self) -> int:
         """How many have arrived in B."""
-        return len(self.stages[-1].successes) if self.rate else 0
+        return len(self.stages[-1].successes) if self.rate > 0 else 0
 
     def lineage(self, k: int) -> list[tuple[Stage, int]]:
         """The runs that path number `k` consists of: the stage, and the number of the run in it."""
@@ -223,6 +224,7 @@ class ForwardFlux:
             raise ValueError(f"initial: {x[outside][0]} is not in A, where {coordinate!r} is at most basin={basin!r}")
         self._in_basin = self._walkers.region("<=", self._basin)
         self._beyond = [self._walkers.region(">=", value) for value in ahead]
+        self._pieces = Resumable()
 
     @hinting
     def run(
@@ -236,6 +238,9 @@ class ForwardFlux:
         max_steps: int = 10**8,
     ) -> ForwardFluxResult:
         """Sample all stages.
+
+        Ctrl-C raises :class:`langevin_fast.Interrupted`, whose ``.result`` has the stages that are complete (with a
+        rate that is NaN). The same call once more goes on where it was, to the same bits.
 
         Parameters
         ----------
@@ -275,33 +280,46 @@ class ForwardFlux:
         counts = [checks.integer("n_trials", count, 1) for count in counts]
         n_walkers = checks.integer("n_walkers", n_walkers, 2)
         n_crossings, burn_in = checks.integer("n_crossings", n_crossings, 1), checks.integer("burn_in", burn_in, 0)
-        noise = Noise(checks.seed(seed))
         max_steps = checks.integer("max_steps", max_steps, 1, 2**50)
+        stages: list[Stage] = []
+        times = np.zeros(n_walkers)
 
-        stage, ends, times = self._cross(noise, n_walkers, n_crossings, burn_in, max_steps)
-        stages = [stage]
-        for i, count in enumerate(counts):
-            stage, ends = self._try(noise, stages[-1], ends, self._beyond[i + 1], count, max_steps)
+        def so_far() -> ForwardFluxResult | None:
+            return self._result(used, times, stages, n_interfaces) if stages else None
+
+        call = (*counts, n_walkers, n_crossings, burn_in, max_steps)
+        with self._pieces.calculation(call, seed, so_far) as used:
+            noise = Noise(used)
+            stage, ends = self._cross(noise, times, n_crossings, burn_in, max_steps)
             stages.append(stage)
-            if not len(stage.successes):
-                warn(f"none of {count} trials from interface {i} arrived at the next: put more between, or try more")
-                break
-        return self._result(noise.seed, times, stages, n_interfaces)
+            for i, count in enumerate(counts):
+                stage, ends = self._try(noise, stages[-1], ends, self._beyond[i + 1], count, max_steps)
+                stages.append(stage)
+                if not len(stage.successes):
+                    warn(
+                        f"none of {count} trials from interface {i} arrived at the next: put more between, or try more"
+                    )
+                    break
+            return self._result(used, times, stages, n_interfaces)
 
     def _arrive(
         self, noise: Noise, x: np.ndarray, v: np.ndarray | None, regions: Sequence[Any], max_steps: int
     ) -> tuple[np.ndarray, Arrivals]:
         streams = noise.streams(len(x))
-        ends = self._walkers.run(noise.seed, streams, x, v, regions, max_steps)
+        ends: Arrivals = self._pieces.piece(
+            lambda: self._walkers.begin(noise.seed, streams, x, v, regions),
+            lambda begun: self._walkers.arrivals(begun[0], begun[1], max_steps),
+        )
         if (ends.reached < 0).any():
             where = ends.positions[ends.reached < 0][0]
             raise RuntimeError(f"a walker has not arrived after max_steps={max_steps} steps; it is at {where}")
         return streams, ends
 
     def _cross(
-        self, noise: Noise, n_walkers: int, n_crossings: int, burn_in: int, max_steps: int
-    ) -> tuple[Stage, Arrivals, np.ndarray]:
-        """Cross the first interface and go back to A, again and again."""
+        self, noise: Noise, times: np.ndarray, n_crossings: int, burn_in: int, max_steps: int
+    ) -> tuple[Stage, Arrivals]:
+        """Cross the first interface and go back to A, again and again; `times` takes how long each walker needs."""
+        n_walkers = len(times)
         walkers = np.arange(n_walkers)
         x = self._walkers.initial[walkers % len(self._walkers.initial)]
         v: np.ndarray | None = None
@@ -326,7 +344,8 @@ class ForwardFlux:
             again = np.where(back.reached == 0, walkers, home[noise.integers(np.full(n_walkers, len(home)))])
             x, v = back.positions[again], None if back.velocities is None else back.velocities[again]
         stage = Stage(*map(joined, zip(*rounds, strict=True)))._replace(successes=np.arange(n_walkers * n_crossings))
-        return stage, Arrivals(*map(joined, zip(*crossings, strict=True))), n_steps * self._walkers.step_size
+        times[:] = n_steps * self._walkers.step_size
+        return stage, Arrivals(*map(joined, zip(*crossings, strict=True)))
 
     def _try(
         self, noise: Noise, before: Stage, ends: Arrivals, goal: Any, count: int, max_steps: int
@@ -350,6 +369,8 @@ class ForwardFlux:
         arrived = successes[-1] if len(stages) > n_interfaces else np.zeros(n_walkers)
         to_target = [ratio(arrived * np.prod(shares[i:]), chance) for i, chance in enumerate(chances)]
         to_next = [ratio(*pair) for pair in zip(successes, chances, strict=True)]
+        if len(stages) <= n_interfaces and len(stages[-1].successes):  # interrupted
+            to_target = [(np.nan, np.nan)] * len(stages)
         # stages that were not reached
         unknown = [(np.nan, np.nan)] * (n_interfaces + 1 - len(stages))
         probabilities, probability_errors = np.array([*to_next[1:], *unknown]).T

@@ -19,6 +19,7 @@ from ..observers import FirstPassage, Frames
 from ..observers.values import n_arguments, sources
 from ..potentials.base import Potential
 from ..potentials.driven import Driven
+from ..schedules import Schedule
 from ..schemes import Scheme
 from ..simulation import Simulation
 
@@ -191,8 +192,18 @@ class Walkers:
         n_steps: int,
     ) -> Arrivals:
         """Until they have arrived in one of the regions, for `n_steps` steps at most."""
+        return self.arrivals(*self.begin(seed, streams, x, v, regions), n_steps)
+
+    def begin(
+        self, seed: int, streams: np.ndarray, x: np.ndarray, v: np.ndarray | None, regions: Sequence[Any]
+    ) -> tuple[Simulation, FirstPassage]:
+        """What :meth:`arrivals` goes on with."""
         passage = FirstPassage(list(regions), on_arrival="stop")
-        simulation = self.simulation(seed, streams, x, v, [passage])
+        return self.simulation(seed, streams, x, v, [passage]), passage
+
+    @staticmethod
+    def arrivals(simulation: Simulation, passage: FirstPassage, n_steps: int) -> Arrivals:
+        """See :meth:`run`; after Ctrl-C it goes on where it was."""
         while simulation.step < n_steps and not passage.arrived.all():
             simulation.run(min(_FIRST_STEPS + simulation.step, n_steps - simulation.step))
         steps = np.where(passage.arrived, passage.steps, n_steps)
@@ -249,3 +260,19 @@ def ratio(numerators: np.ndarray, denominators: np.ndarray) -> tuple[float, floa
     residual = numerators - value * denominators
     error = np.sqrt(n / (n - 1) * np.square(residual).sum()) / total if numerators.any() else np.nan
     return float(value), float(error)
+
+
+def one_temperature(potential: Potential, scheme: Scheme) -> float:
+    """kT of all walkers, > 0.
+
+    Raises
+    ------
+    ValueError
+        If it is not one number, or something changes in time.
+    """
+    kT = scheme.kT
+    if isinstance(potential, Driven) or isinstance(kT, Schedule):
+        raise ValueError("potential, scheme: a schedule drives the dynamics, which then has no equilibrium")
+    if isinstance(kT, np.ndarray) or not kT > 0:
+        raise ValueError(f"kT={checks.shorten(kT)} must be one positive number for all walkers")
+    return kT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from ..errors import warn
 from ..keywords import hinting
 from ..potentials.base import Potential
 from ..schemes import Scheme
+from .resuming import Resumable
 from .walkers import Arrivals, Noise, Path, Walkers, ascending, ratio
 
 # All weights are whole numbers of this sum, so that splitting and merging conserve it exactly.
@@ -48,6 +50,28 @@ class Generation(NamedTuple):
     weights: np.ndarray
     arrivals: np.ndarray = np.empty(0, np.int64)
     steps: np.ndarray = np.empty(0, np.int64)
+
+
+class _Iteration(NamedTuple):
+    generation: Generation
+    arrived: float
+    time: float
+    bin_weights: np.ndarray
+
+
+class _Now(NamedTuple):
+    n_done: int
+    noise: Noise
+    coming: Generation
+    ends: Arrivals | None
+
+
+@dataclass(eq=False)
+class _Progress:
+    """The iterations that were made, and where the next one begins."""
+
+    iterations: list[_Iteration]
+    now: _Now
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,12 +249,16 @@ class WeightedEnsemble:
         if there.any():
             raise ValueError(f"initial: {x[there][0]} is in B, where {coordinate!r} is at least target={target!r}")
         self._target = self._walkers.region(">=", target)
+        self._pieces = Resumable()
 
     @hinting
     def run(
         self, n_iterations: int, *, n_steps: int, n_per_bin: int, burn_in: int = 0, seed: int | None = None
     ) -> WeightedEnsembleResult:
         """Make `burn_in` iterations, then `n_iterations`, which count.
+
+        Ctrl-C raises :class:`langevin_fast.Interrupted`, whose ``.result`` is that of the iterations so far (None
+        where fewer than 20 of them count). The same call once more goes on where it was, to the same bits.
 
         Parameters
         ----------
@@ -262,42 +290,68 @@ class WeightedEnsemble:
         n_iterations = checks.integer("n_iterations", n_iterations, _BATCHES)
         n_steps, n_per_bin = checks.integer("n_steps", n_steps, 1, 2**50), checks.integer("n_per_bin", n_per_bin, 1)
         burn_in = checks.integer("burn_in", burn_in, 0)
-        noise = Noise(checks.seed(seed))
-        generations: list[Generation] = []
-        arrived, times, bin_weights = [], [], []
-        now = Generation(
+        total = burn_in + n_iterations
+        progress: _Progress | None = None
+        with self._pieces.calculation(
+            (n_iterations, n_steps, n_per_bin, burn_in), seed, lambda: self._result(progress, n_steps, burn_in)
+        ) as used:
+            progress = self._pieces.piece(lambda: self._begin(used, n_per_bin), lambda begun: begun)
+            assert progress is not None
+            while progress.now.n_done < total:
+                self._iterate(progress, n_steps, n_per_bin)
+            result = self._result(progress, n_steps, burn_in)
+            assert result is not None
+            if not result.rate:
+                warn("no walker arrived in B after the burn-in: put more bins, or make more iterations")
+            return result
+
+    def _begin(self, seed: int, n_per_bin: int) -> _Progress:
+        noise = Noise(seed)
+        first = Generation(
             parents=np.full(n_per_bin, -1),
             sources=noise.integers(np.full(n_per_bin, len(self._walkers.initial))),
             streams=noise.streams(n_per_bin),
             weights=np.diff(borders(TOTAL, n_per_bin)),
         )
-        ends = None
-        for _ in range(burn_in + n_iterations):
-            x, v = self._starts(noise.seed, now, ends)
-            ends = self._walkers.run(noise.seed, now.streams, x, v, [self._target], n_steps)
-            there = ends.reached >= 0
-            now = now._replace(arrivals=np.flatnonzero(there), steps=ends.steps[there])
-            generations.append(now)
-            arrived.append(int(now.weights[there].sum()) / TOTAL)
-            steps = sum(map(operator.mul, now.weights.tolist(), ends.steps.tolist()))
-            times.append(steps / TOTAL * self._walkers.step_size)
-            # those that arrived are at the source from here on
-            sources = np.where(there, noise.integers(np.full(len(there), len(self._walkers.initial))), -1)
-            progress = np.where(there, self._progress_at_source[sources], self._walkers.progress(*ends[:2]))
-            bins = np.searchsorted(self._bins, progress, side="right")
-            bin_weights.append(np.bincount(bins, now.weights, len(self._bins) + 1) / TOTAL)
-            copied, weights = resampled(bins, progress, now.weights, n_per_bin, noise)
-            parents = np.where(there[copied], -1, copied)
-            now = Generation(parents, sources[copied], noise.streams(len(copied)), weights)
+        return _Progress([], _Now(0, noise, first, None))
+
+    def _iterate(self, progress: _Progress, n_steps: int, n_per_bin: int) -> None:
+        """One more iteration; all of it, or after Ctrl-C nothing."""
+        n_done, noise, now, ends = progress.now
+        noise = copy.copy(noise)
+        x, v = self._starts(noise.seed, now, ends)
+        ends = self._walkers.run(noise.seed, now.streams, x, v, [self._target], n_steps)
+        there = ends.reached >= 0
+        now = now._replace(arrivals=np.flatnonzero(there), steps=ends.steps[there])
+        arrived = int(now.weights[there].sum()) / TOTAL
+        steps = sum(map(operator.mul, now.weights.tolist(), ends.steps.tolist()))
+        # those that arrived are at the source from here on
+        sources = np.where(there, noise.integers(np.full(len(there), len(self._walkers.initial))), -1)
+        where = np.where(there, self._progress_at_source[sources], self._walkers.progress(*ends[:2]))
+        bins = np.searchsorted(self._bins, where, side="right")
+        bin_weights = np.bincount(bins, now.weights, len(self._bins) + 1) / TOTAL
+        copied, weights = resampled(bins, where, now.weights, n_per_bin, noise)
+        parents = np.where(there[copied], -1, copied)
+        coming = Generation(parents, sources[copied], noise.streams(len(copied)), weights)
+        del progress.iterations[n_done:]
+        progress.iterations.append(_Iteration(now, arrived, steps / TOTAL * self._walkers.step_size, bin_weights))
+        progress.now = _Now(n_done + 1, noise, coming, ends)
+
+    def _result(self, progress: _Progress | None, n_steps: int, burn_in: int) -> WeightedEnsembleResult | None:
+        if progress is None or progress.now.n_done < burn_in + _BATCHES:
+            return None
+        columns = zip(*progress.iterations[: progress.now.n_done], strict=True)
+        generations, arrived, times, bin_weights = map(list, columns)
+        batches = (np.array_split(column[burn_in:], _BATCHES) for column in (arrived, times))
         return WeightedEnsembleResult(
-            *self._rate(np.array(arrived[burn_in:]), np.array(times[burn_in:])),
+            *ratio(*(np.array([part.sum() for part in parts]) for parts in batches)),
             arrived=np.array(arrived),
             times=np.array(times),
             bin_weights=np.mean(bin_weights[burn_in:], axis=0),
             n_steps=sum(n_steps * len(g.streams) - int((n_steps - g.steps).sum()) for g in generations),
             burn_in=burn_in,
             generations=generations,
-            seed=noise.seed,
+            seed=progress.now.noise.seed,
             _walkers=self._walkers,
             _segment=n_steps,
         )
@@ -315,13 +369,6 @@ class WeightedEnsemble:
         if new.any():
             v = np.where(new, self._walkers.simulation(seed, now.streams, x, None).velocities, v)
         return x, v
-
-    @staticmethod
-    def _rate(arrived: np.ndarray, times: np.ndarray) -> tuple[float, float]:
-        if not arrived.any():
-            warn("no walker arrived in B after the burn-in: put more bins, or make more iterations")
-        batches = ([part.sum() for part in np.array_split(array, _BATCHES)] for array in (arrived, times))
-        return ratio(*map(np.array, batches))
 
 
 def borders(total: int, n: int) -> np.ndarray:
