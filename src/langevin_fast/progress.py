@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
 _LONG_SECONDS = 2.0
+_BETWEEN_NOTES = 0.5  # seconds
 _SHORTEST_SECONDS = 0.5
 
 
@@ -21,7 +23,14 @@ class Progress:
     wanted : bool or None
         True: always (an ImportError names the extra where tqdm is missing). False: never. None: when tqdm is installed,
         stderr is a terminal and more than two seconds remain after the first half second.
+
+    Attributes
+    ----------
+    note : callable or None
+        What is shown beside the bar; asked now and then.
     """
+
+    note: Callable[[], str] | None = None
 
     def __init__(self, total: int, wanted: bool | None) -> None:
         if not (wanted is None or isinstance(wanted, bool)):
@@ -31,6 +40,7 @@ class Progress:
         self._bar: Any = None
         self._automatic = wanted is None
         self._started = time.perf_counter()
+        self._noted = -_BETWEEN_NOTES
         if wanted:
             self._open(required=True)
 
@@ -43,12 +53,19 @@ class Progress:
         """Count `steps` more."""
         self._done += steps
         if self._bar is not None:
+            self._show_note()
             self._bar.update(steps)
         elif self._automatic and self._done < self._total:
             elapsed = time.perf_counter() - self._started
             # an estimate from the first few milliseconds would be far too long
             if elapsed > _SHORTEST_SECONDS and elapsed * (self._total - self._done) > _LONG_SECONDS * self._done:
                 self._open(required=False)
+
+    def _show_note(self) -> None:
+        now = time.perf_counter()
+        if self.note is not None and (now - self._noted > _BETWEEN_NOTES or self._done >= self._total):
+            self._noted = now
+            self._bar.set_postfix_str(self.note(), refresh=False)
 
     def _open(self, *, required: bool) -> None:
         self._automatic = False

@@ -20,6 +20,15 @@ class Acceptance(Observer):
     def __init__(self) -> None:
         super().__init__(every=2**60)
 
+    def __repr__(self) -> str:
+        return f"<Acceptance: {self.in_brief or 'no step yet'}>"
+
+    @property
+    def in_brief(self) -> str:
+        """See :class:`Observer`; it never looks."""
+        contents = self._contents
+        return "" if contents is None or not contents.n_steps.any() else f"accepted {self.mean:.1%}"
+
     def reduction(self, run: Run, step: int) -> Reduction:
         """See :class:`Observer`."""
         if not run.scheme.metropolised:

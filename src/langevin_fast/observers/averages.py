@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from .. import checks
 from ..backends.problem import Observed, Reduction, Source
-from .base import Contents, Observer, Run, first_components
+from .base import Contents, Observer, Run, first_components, with_error
 from .batches import more_particles
 from .sums import ALL_PRODUCTS, NO_PRODUCTS, SQUARES, Sampled, Sums, key_of, more_steps
 from .values import sources
@@ -94,6 +94,10 @@ class Moments(_Averages):
         """Of each particle, (n_particles, dim), in length units."""
         return self._sampled.means
 
+    def _in_brief(self) -> str:
+        sampled = self._sampled
+        return f"mean {with_error(sampled.pooled_mean, sampled.error)}"
+
     @property
     def variance(self) -> np.ndarray:
         """Of each particle, (n_particles, dim), with 1/n."""
@@ -173,6 +177,10 @@ class Expectation(_Averages):
         """Of the mean, the standard error: from what differs between particles, or batches in time if they are few."""
         return first_components(self._sampled.error)
 
+    def _in_brief(self) -> str:
+        name = self._f if isinstance(self._f, str) else getattr(self._f, "__name__", "f")
+        return f"{name} {with_error(self.mean, self.error)}"
+
     @property
     def variance(self) -> Any:
         """Of all looks at all particles, with 1/n."""
@@ -237,6 +245,9 @@ class Temperature(_Averages):
     def error(self) -> float:
         """The standard error of the mean."""
         return float(self._sampled.error[0]) / self._dim
+
+    def _in_brief(self) -> str:
+        return f"kT {with_error(self.mean, self.error)}"
 
     @property
     def _dim(self) -> int:

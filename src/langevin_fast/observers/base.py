@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import checks
 from ..backends.problem import Observed, Problem, Reduction, Source, State
@@ -14,6 +15,7 @@ from ..schemes import Scheme
 
 # From so many particles on, errors come from what differs between particles; below, from batches in time.
 MANY_PARTICLES = 32
+_FEW = 3  # numbers that are shown in brief
 
 
 class Run(NamedTuple):
@@ -139,7 +141,16 @@ class Observer(Looking, ABC):
 
     def __repr__(self) -> str:
         seen = "no look yet" if self._contents is None else f"{self.n_looks} looks at {len(self.n_samples)} particles"
-        return f"<{type(self).__name__}: {seen}, every={self.every}, start={self.start}>"
+        brief = f"{self.in_brief}; " if self.in_brief else ""
+        return f"<{type(self).__name__}: {brief}{seen}, every={self.every}, start={self.start}>"
+
+    @property
+    def in_brief(self) -> str:
+        """What it has seen so far, in a few words; nothing where that takes more."""
+        return "" if self._contents is None or self.n_looks == 0 else self._in_brief()
+
+    def _in_brief(self) -> str:
+        return ""
 
     @property
     def n_looks(self) -> int:
@@ -344,6 +355,13 @@ def _what_is_read(contents: Contents) -> Any:
 def first_components(array: np.ndarray) -> Any:
     """Without a last axis of length one."""
     return checks.plain(array[..., 0]) if array.shape[-1] == 1 else array
+
+
+def with_error(value: ArrayLike, error: ArrayLike) -> str:
+    """Numbers and their errors, the first few of them."""
+    pairs = list(zip(np.ravel(value).tolist(), np.ravel(error).tolist(), strict=True))
+    texts = [f"{v:.4g}" + (f" ± {e:.2g}" if np.isfinite(e) else "") for v, e in pairs[:_FEW]]
+    return texts[0] if len(pairs) == 1 else f"({', '.join(texts)}{', ...' if len(pairs) > _FEW else ''})"
 
 
 def error_of_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:

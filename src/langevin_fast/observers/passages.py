@@ -102,6 +102,9 @@ class Trigger(Observer):
         steps = self.steps
         return np.where(steps < 0, np.nan, (steps - contents.begins) * np.asarray(contents.run.scheme.step_size))
 
+    def _in_brief(self) -> str:
+        return f"reached by {np.count_nonzero(self.steps >= 0)} of {len(self.steps)}"
+
     def _key(self) -> Any:
         return self._seen().observed.reduction.sizes.tolist()
 

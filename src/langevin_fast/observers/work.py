@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..backends.problem import Look, Observed, Reduction, Source
-from .base import Contents, Observer, Run
+from .base import Contents, Observer, Run, error_of_mean, with_error
 
 __all__ = ["Work"]
 
@@ -87,6 +87,10 @@ class Work(Observer):
     def work(self) -> np.ndarray:
         """Of each particle, (n_particles,), in energy units."""
         return self._seen().observed.reals[0]
+
+    def _in_brief(self) -> str:
+        work = self.work
+        return f"work {with_error(work.mean(), error_of_mean(work[:, np.newaxis], np.ones(len(work))))}"
 
     @property
     def heat(self) -> np.ndarray:
