@@ -1,7 +1,7 @@
 """Fast, exactly reproducible Langevin dynamics."""
 
 from . import config as _config
-from . import fokker_planck, math, observers, potentials, regions, score
+from . import fokker_planck, math, observers, potentials, regions, reporters, score
 from ._version import __version__
 from .backends import explain_backend
 from .boundaries import Periodic, Reflecting
@@ -9,6 +9,7 @@ from .config import show_config
 from .cross_check import CrossCheck, cross_check
 from .errors import BackendUnavailableError, CheckpointError, DivergenceError, Interrupted
 from .noise import noise
+from .reporters import export_h5md
 from .sampling import sample
 from .schedules import Schedule
 from .schemes import BAOAB, MALA, ULA, LeimkuhlerMatthews, Scheme, Splitting, TamedULA
@@ -38,12 +39,14 @@ __all__ = [
     "__version__",
     "cross_check",
     "explain_backend",
+    "export_h5md",
     "fokker_planck",
     "math",
     "noise",
     "observers",
     "potentials",
     "regions",
+    "reporters",
     "sample",
     "score",
     "show_config",

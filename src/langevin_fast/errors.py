@@ -26,7 +26,11 @@ class BackendUnavailableError(RuntimeError):
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint cannot be continued: the message says whether it is damaged, in use, or what differs."""
+    """A file of a run (a checkpoint, or what a reporter writes) cannot be written or continued.
+
+    The message names it and says why: it is damaged or in use, belongs to another run, or the disk is full. The
+    simulation stays usable.
+    """
 
 
 class DivergenceError(ArithmeticError):

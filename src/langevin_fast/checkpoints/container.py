@@ -7,10 +7,10 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -23,12 +23,14 @@ FORMAT = "langevin_fast checkpoint"
 LAYOUT = 1
 
 
-def path_of(name: str, value: Any) -> Path:
-    """The path of a file that is to be written."""
+def path_of(name: str, value: Any, *, folder: bool = False) -> Path:
+    """The path of a file that is to be written; or of a folder."""
     if not isinstance(value, (str, os.PathLike)):
         raise TypeError(f"{name} must be a path; got {checks.shorten(value)}")
     path = Path(os.fsdecode(value))
-    if path.is_dir():
+    if folder and path.is_file():
+        raise ValueError(f"{name}={str(path)!r} is a file; it must be a folder, or nothing so far")
+    if not folder and path.is_dir():
         raise ValueError(f"{name}={str(path)!r} is a directory; it must be a file")
     if not path.parent.is_dir():
         raise ValueError(f"{name}={str(path)!r}: there is no directory {str(path.parent)!r}")
@@ -51,14 +53,34 @@ def write(path: Path, header: dict[str, Any], arrays: Sequence[np.ndarray]) -> N
     OSError
         If it cannot be written; the old file is then as it was.
     """
+    with replacing(path, keep=True) as file:
+        _write_archive(file, {"format": FORMAT, "layout": LAYOUT, "n_arrays": len(arrays), **header}, arrays)
+
+
+@contextmanager
+def replacing(path: Path, *, keep: bool = False) -> Iterator[BinaryIO]:
+    """What is written takes the place of a file in one moment, and is on the disk then.
+
+    Parameters
+    ----------
+    path : Path
+    keep : bool
+        Whether what was there becomes the previous generation.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; the old file is then as it was.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
     try:
         with os.fdopen(handle, "wb") as file:
-            _write_archive(file, {"format": FORMAT, "layout": LAYOUT, "n_arrays": len(arrays), **header}, arrays)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, 0o666 & ~_umask())
-        _keep(path)
+        if keep:
+            _keep(path)
         os.replace(name, path)
     except BaseException:
         with suppress(OSError):

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from .. import checks
+from ..backends.problem import Recording
 from ..errors import CheckpointError
 from ..observers import Observer
 from ..stepping import Stepper
@@ -22,7 +23,7 @@ from .locks import Lock
 
 _UNITS = {"s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _INTERVAL = re.compile(r"\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*([a-z]+)\s*")
-_FAR = 2**62
+FAR = 2**62  # beyond every step
 
 More = Callable[[Any], dict[str, Any]]
 
@@ -76,7 +77,11 @@ class Interval:
 
     def next_step(self, step: int) -> int:
         """The first step later than this at which it is due; multiples of the interval."""
-        return _FAR if self.steps is None else (step // self.steps + 1) * self.steps
+        return FAR if self.steps is None else (step // self.steps + 1) * self.steps
+
+    def due(self, step: int, since: float) -> bool:
+        """Whether it is due after so many steps; the last time was at ``time.monotonic() == since``."""
+        return step % self.steps == 0 if self.steps else time.monotonic() - since >= self.seconds
 
 
 class Keeper:
@@ -98,6 +103,8 @@ class Keeper:
     CheckpointError
         On entering: the file is in use, damaged, or holds another run, or a later state of this one.
     """
+
+    recordings: Sequence[Recording] = ()
 
     def __init__(
         self,
@@ -146,10 +153,7 @@ class Keeper:
 
     def reached(self) -> None:
         """The run stands at a complete step."""
-        step, seconds = self._stepper.state.step, time.monotonic()
-        steps = self._interval.steps
-        due = step % steps == 0 if steps else seconds - self._written[1] >= self._interval.seconds
-        if due or self._terminated:
+        if self._interval.due(self._stepper.state.step, self._written[1]) or self._terminated:
             self.write()
         if self._terminated:
             self._pass_on()

@@ -42,8 +42,8 @@ class Lock:
                 holder = os.read(descriptor, 64).decode(errors="replace").strip()
                 os.close(descriptor)
                 raise CheckpointError(
-                    f"{str(self._path)!r} is in use: process {holder or '?'} writes it; two runs cannot go on from one "
-                    "checkpoint"
+                    f"{str(self._path)!r} is in use: process {holder or '?'} writes it; two runs cannot go on in one "
+                    "place"
                 ) from None
             if self._is_there(descriptor):
                 os.ftruncate(descriptor, 0)
