@@ -18,8 +18,8 @@ from timing import seconds, steps_for
 import langevin_fast as lf
 
 N, STRIDE = 10_000, 100
-DURATION = 2.0  # of a run, in seconds
-PAIRS = 11
+DURATION = 8.0  # of a run, in seconds
+PAIRS = 5
 
 
 def simulation(n: int = N, threads: int = 1) -> lf.Simulation:

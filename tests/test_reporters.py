@@ -220,6 +220,16 @@ def test_on_the_disk_before_the_checkpoint(tmp_path: Path, monkeypatch: pytest.M
     assert seen == [10, 20, 30, 33]
 
 
+def test_what_a_killed_process_left_is_removed(tmp_path: Path):
+    run, path = simulation(), tmp_path / "run.zarr"
+    run.run(30, reporters=[lf.reporters.Zarr(path, 3)])
+    (path / ".zarr.json.abc.partial").write_text("{")
+    (path / "x" / ".zarr.json.abc.partial").write_text("{")
+    run.run(30, reporters=[lf.reporters.Zarr(path, 3)])
+    assert_frames(path, sampled(60, 3))
+    assert not list(path.rglob(".*"))
+
+
 def test_a_wrong_start_cuts_nothing(tmp_path: Path):
     reporters = [lf.reporters.Zarr(tmp_path / "a.zarr", 3)]
     simulation().run(30, reporters=reporters, checkpoint=tmp_path / "a.ckpt")

@@ -141,6 +141,8 @@ class Zarr(Reporter):
     def _cut(self, simulation: Readings) -> None:
         """Keep the frames up to the present step."""
         store, attributes = self._store, self._store.attributes
+        for partial in self._place.path.rglob(".*.partial"):  # of a process that was killed
+            partial.unlink()
         steps = store.read("step", 0, store.n)
         self._written = int(np.searchsorted(steps, simulation.step, "right"))
         last = int(steps[self._written - 1]) if self._written else -1
