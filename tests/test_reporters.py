@@ -212,12 +212,21 @@ def test_cut_back_to_the_checkpoint(chunk: float, tmp_path: Path, monkeypatch: p
 
 
 def test_on_the_disk_before_the_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    path, seen = tmp_path / "run.zarr", []
+    """What is due at its very step, too."""
+    one, other, table, seen = tmp_path / "a.zarr", tmp_path / "b.zarr", tmp_path / "a.csv", []
     write = Keeper.write
-    monkeypatch.setattr(Keeper, "write", lambda self: (write(self), seen.append(Store.open(path).n)))
-    reporters = [lf.reporters.Zarr(path, 3)]
+    monkeypatch.setattr(
+        Keeper,
+        "write",
+        lambda self: (write(self), seen.append((Store.open(one).n, Store.open(other).n, len(log(table))))),
+    )
+    reporters = [
+        lf.reporters.Zarr(one, 3),
+        lf.reporters.Zarr(other, steps=range(3, 101, 3)),
+        lf.reporters.StateLog(table, 3),
+    ]
     simulation().run(100, reporters=reporters, checkpoint=tmp_path / "a", checkpoint_every=30)
-    assert seen == [10, 20, 30, 33]
+    assert seen == [(n, n, n) for n in (10, 20, 30, 33)]
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path):

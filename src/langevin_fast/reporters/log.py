@@ -100,8 +100,8 @@ class StateLog(Reporter):
     >>> log = lf.reporters.StateLog(sys.stdout, every=50, columns=["potential_energy", "acceptance"])
     >>> simulation.run(100, reporters=[log])
           step  potential_energy  acceptance
-            50          0.497301     0.89692
-           100          0.494577     0.89672
+            50          0.538694     0.91938
+           100          0.526649     0.91892
     """
 
     def __init__(
