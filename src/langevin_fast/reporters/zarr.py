@@ -102,6 +102,7 @@ class Zarr(Reporter):
             path = self._place.path
             self._store = Store.open(path) if path.exists() and any(path.iterdir()) else self._create(simulation)
             self._cut(simulation)
+        self._held = self._spare = None  # those of an earlier run
         x = [np.empty((n, *state.positions.shape), state.positions.dtype) for _ in range(2)]
         v = [None if state.velocities is None else np.empty_like(one) for one in x]
         self._held = Recording(self._trigger.next_step(simulation.step), self._trigger.every or 1, x[0], v[0])
