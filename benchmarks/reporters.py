@@ -41,8 +41,8 @@ def cost(folder: Path, threads: int) -> None:
     n_bytes = n_steps // STRIDE * N * 3 * 8 * 2
     print(
         f"{N} particles in 3-D, BAOAB, stride {STRIDE}, {threads} threads: {statistics.median(wall):.3f} times the "
-        f"time of the bare run (from {min(wall):.3f} to {max(wall):.3f}), {statistics.median(cpu):.3f} times that of the "
-        f"processors; {n_steps} steps take {statistics.median(a for (a, _), _ in pairs):.2f} s and store "
+        f"time of the bare run (from {min(wall):.3f} to {max(wall):.3f}), {statistics.median(cpu):.3f} times that of "
+        f"the processors; {n_steps} steps take {statistics.median(a for (a, _), _ in pairs):.2f} s and store "
         f"{n_bytes / 1e6:.0f} MB"
     )
 
