@@ -2,9 +2,10 @@
 
     python tools/kill_test.py --times 200
 
-Each of several runs (MALA and BAOAB; built-in, compiled and batch potentials; observers, walls, frames; threads) is
-made once without interruption, and once more while its process is killed (SIGKILL) again and again, at random moments,
-and started anew, until it is complete. A digest of state, observers and frames must then be the same. Every
+Each of several runs (MALA and BAOAB; built-in, compiled and batch potentials; observers, walls, frames, reporters;
+threads) is made once without interruption, and once more while its process is killed (SIGKILL) again and again, at
+random moments, and started anew, until it is complete. A digest of state, observers, frames and files must then be the
+same; a Zarr store must be whole after each kill. Every
 fifth time the process is asked to end (SIGTERM) instead, and must leave its last step on the disk. The exit status is 0
 if all bits were equal.
 """
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import zarr
 
 import langevin_fast as lf
 from langevin_fast import observers
@@ -73,6 +75,41 @@ def simulated(make: Callable[[], lf.Simulation], n_steps: int) -> Callable[[Path
         return of_state(simulation.state)
 
     return run
+
+
+def reported(path: Path, scale: int) -> str:
+    """A run with files of frames and logs; those that its last process left must be whole."""
+    stores = {path.with_suffix(f".{i}.zarr"): i for i in (0, 1)}
+    for store in stores:
+        if store.exists():
+            whole(store)
+    simulation = (
+        lf.Simulation.load(path)
+        if path.exists()
+        else lf.Simulation(
+            lf.potentials.MullerBrown(0.1), lf.BAOAB(0.05, friction=1.0), n_particles=200, seed=5, threads=CORES
+        )
+    )
+    columns, log = ["time", "potential_energy", "temperature"], path.with_suffix(".csv")
+    first, second = stores
+    reporters = [
+        lf.reporters.Zarr(first, every=50),
+        lf.reporters.Zarr(second, every=100, when=lambda simulation: simulation.positions[0, 0] > 0),
+        lf.reporters.StateLog(log, every=500, columns=columns),
+    ]
+    left = 20_000 * scale - simulation.step
+    simulation.run(left, checkpoint=path, checkpoint_every="20e-3 s", reporters=reporters)
+    arrays = [array for store in stores for array in whole(store)]
+    return digest(of_state(simulation.state).encode(), log.read_bytes(), *arrays)
+
+
+def whole(path: Path) -> list[Any]:
+    """The arrays of a store, which must have one length and the frames in order."""
+    group = zarr.open_group(path, mode="r")
+    x, v, step, time = (group[name][:] for name in ("x", "v", "step", "time"))
+    assert len(x) == len(v) == len(step) == len(time)
+    assert (np.diff(step) > 0).all() and np.isfinite(x).all() and (x != 0).all() and (np.diff(time) > 0).all()
+    return [x, v, step, time]
 
 
 def sampled(path: Path, scale: int) -> str:
@@ -139,6 +176,7 @@ RUNS: dict[str, Callable[[Path, int], str]] = {
         20_000,
     ),
     "lf.sample, Müller-Brown, frames": sampled,
+    "BAOAB, Müller-Brown, Zarr and CSV": reported,
 }
 
 
@@ -178,6 +216,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--times", type=int, default=200, help="how many kills in all")
     parser.add_argument("--scale", type=int, default=8, help="how long the runs are")
+    parser.add_argument("--only", choices=RUNS, help="one of the runs")
     parser.add_argument("--seed", type=int, default=1, help="of the moments")
     parser.add_argument("--run", help=argparse.SUPPRESS)
     parser.add_argument("--path", type=Path, help=argparse.SUPPRESS)
@@ -187,10 +226,10 @@ def main() -> int:
         print(RUNS[given.run](given.path, given.scale), flush=True)
         return 0
     rng = random.Random(given.seed)
-    total, failed = 0, 0
+    total, failed, names = 0, 0, [given.only] if given.only else list(RUNS)
     while total < given.times:
-        for name in RUNS:
-            kills, equal = kill(name, min(-(-given.times // len(RUNS)), given.times - total), given.scale, rng)
+        for name in names:
+            kills, equal = kill(name, min(-(-given.times // len(names)), given.times - total), given.scale, rng)
             total, failed = total + kills, failed + (not equal)
             print(f"{name}: killed {kills} times, bits {'equal' if equal else 'DIFFERENT'}", flush=True)
     print(f"{total} kills, {failed} runs with other bits")
