@@ -81,7 +81,7 @@ class Reporting:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._stack, uninterrupted():
+        with uninterrupted(), self._stack:
             for reporter in self._reporters:
                 try:
                     reporter.on_disk()
