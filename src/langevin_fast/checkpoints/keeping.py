@@ -131,10 +131,10 @@ class Keeper:
                 self._check_file()
                 self._since = time.monotonic()
                 self._termination.listen()
+            return self
         except BaseException:
             self._leave()
             raise
-        return self
 
     def _check_file(self) -> None:
         """See that nothing is lost where this run is written, and that it can be."""
@@ -190,6 +190,7 @@ class Keeper:
                 finally:
                     self._leave()
         finally:
+            self._leave()  # Ctrl-C may come before it can be put off
             self._termination.pass_on()
 
     def _write_the_end(self, error: BaseException | None) -> None:

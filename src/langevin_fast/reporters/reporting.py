@@ -51,17 +51,20 @@ class Reporting:
         return [recording for reporter in self._reporters for recording in reporter.recordings]
 
     def __enter__(self) -> Reporting:
-        with ExitStack() as stack:
+        try:
             with uninterrupted():
                 for reporter in self._given:
                     reporter.begin(self._simulation, self._first, self._end)
-                    stack.callback(reporter.end)
+                    self._stack.callback(reporter.end)
                 n = self._n_frames + sum(len(reporter.recordings) for reporter in self._given)
                 if n > (most := _core.MAX_RECORDINGS - 1):  # one is kept free for the path to a divergence
                     raise ValueError(f"reporters and record: {n} of them store states; at most {most} are allowed")
-            self._reporters = self._given
-            self._stack = stack.pop_all()
-        return self
+                self._reporters = self._given
+            return self
+        except BaseException:
+            self._reporters = ()
+            self._stack.close()
+            raise
 
     def next_step(self, step: int) -> int:
         """No chunk goes beyond this step."""
@@ -81,14 +84,25 @@ class Reporting:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        try:
+            self._finish(error)
+        except KeyboardInterrupt as stopped:  # before Ctrl-C could be put off
+            self._finish(stopped)
+            raise
+
+    def _finish(self, error: BaseException | None) -> None:
+        """See that all is on the disk, and let go; once more that changes nothing."""
+        failures: list[Exception] = []
         with uninterrupted(), self._stack:
             for reporter in self._reporters:
                 try:
                     reporter.on_disk()
                 except Exception as failed:
-                    if error is None:
-                        error = failed
-                    else:
-                        add_note_once(error, failed)
-        if error is not None and kind is None:
-            raise error
+                    failures.append(failed)
+        if not failures:
+            return
+        first = failures[0] if error is None else error
+        for other in failures:
+            add_note_once(first, other)
+        if error is None:
+            raise first

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,7 @@ class Zarr(Reporter):
         self._store: Any = None
         self._written = 0  # frames
         self._last = -1  # the step of the last of them
+        self._put_so_far = 0, -1  # of these what is in the store, and the last step
         self._seen = 0.0  # when readers last saw all of them
         self._held: Any = None  # a recording
         self._spare: Any = None  # arrays, for the next
@@ -110,6 +112,7 @@ class Zarr(Reporter):
         self._held = Recording(self._trigger.next_step(self._asked), self._trigger.every or 1, x[0], v[0])
         self._spare = x[1], v[1]
         self._copied = []
+        self._put_so_far = self._written, self._last
         self._worker, self._doing = ThreadPoolExecutor(1, "langevin_fast.reporters.Zarr"), None
         self._seen = time.monotonic()
 
@@ -219,14 +222,20 @@ class Zarr(Reporter):
         if walls is not None:
             x, v = walls.shown(x, v)
         self._store.write(first, {"x": x, **({} if v is None else {"v": v}), "step": steps, "time": times})
+        self._put_so_far = first + len(steps), int(steps[-1])
 
     def _grow(self) -> None:
         """Let readers see all that is in the store."""
         self._wait()
         if self._written > self._store.n:
-            made = self._place.identities(self._simulation.stepper, max(self._store.attributes["begins"], self._last))
-            self._doing = self._worker.submit(self._store.grow, self._written, self._store.attributes | {"run": made})
+            self._doing = self._worker.submit(self._store.grow, self._written, self._attributes(self._last))
         self._seen = time.monotonic()
+
+    def _attributes(self, last: int) -> dict[str, Any]:
+        """Those of the store where its last frame is that of a step."""
+        attributes = self._store.attributes
+        made = self._place.identities(self._simulation.stepper, max(attributes["begins"], last))
+        return attributes | {"run": made}
 
     def _wait(self) -> None:
         """Until the worker is done; what went wrong there is raised here, every time."""
@@ -257,4 +266,8 @@ class Zarr(Reporter):
     def end(self) -> None:
         """The run is over."""
         self._worker.shutdown()
+        n, last = self._put_so_far
+        with suppress(OSError):  # after an error: what could be written
+            if n > self._store.n:
+                self._store.grow(n, self._attributes(last))
         self._place.let_go()
