@@ -525,7 +525,8 @@ def test_an_h5md_file(dim: int, tmp_path: Path):
         assert points["box"].attrs["boundary"].tolist() == boundary
         assert ("edges" in points["box"]) == (dim == 3)
         if dim == 3:
-            assert points["box/edges"][:].tolist() == [8.0, 5.0, 0.0]
+            assert points["box/edges/value"][:].tolist() == [[8.0, 5.0, 0.0]] * 10
+            assert np.array_equal(points["box/edges/step"], run.steps)
         for name, values in (("position", run.positions), ("velocity", run.velocities)):
             element = points[name]
             assert np.array_equal(element["step"], run.steps) and np.array_equal(element["time"], run.times)
@@ -536,6 +537,23 @@ def test_an_h5md_file(dim: int, tmp_path: Path):
                 shown = shown[..., :dim]
             assert shown.reshape(values.shape).tobytes() == values.tobytes()
     assert not list(tmp_path.glob(".*"))
+
+
+def test_mdanalysis_reads_it(tmp_path: Path):
+    mdanalysis = pytest.importorskip("MDAnalysis")
+    given: dict[str, Any] = {
+        "potential": lf.potentials.Harmonic([1.0, 2.0, 3.0]),
+        "boundary": lf.Periodic([-4.0, -2.0, None], [4.0, 3.0, None]),
+    }
+    simulation(**given).run(50, reporters=[lf.reporters.Zarr(tmp_path / "a.zarr", 5)])
+    lf.export_h5md(tmp_path / "a.zarr", tmp_path / "a.h5md")
+    run = sampled(50, 5, **given)
+    universe = mdanalysis.Universe.empty(5, trajectory=True, velocities=True)
+    universe.load_new(str(tmp_path / "a.h5md"), convert_units=False)
+    assert len(universe.trajectory) == 10
+    for i, frame in enumerate(universe.trajectory):
+        assert np.array_equal(frame.positions, run.positions[i].astype(np.float32)) and frame.time == run.times[i]
+        assert np.array_equal(frame.velocities, run.velocities[i].astype(np.float32))
 
 
 def test_what_is_no_h5md_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

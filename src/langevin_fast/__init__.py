@@ -10,6 +10,7 @@ from .cross_check import CrossCheck, cross_check
 from .errors import AuditError, BackendUnavailableError, CheckpointError, DivergenceError, Interrupted
 from .noise import noise
 from .reporters import export_h5md
+from .reporters import open_run as open
 from .sampling import sample
 from .schedules import Schedule
 from .schemes import BAOAB, MALA, ULA, LeimkuhlerMatthews, Scheme, Splitting, TamedULA
@@ -46,6 +47,7 @@ __all__ = [
     "math",
     "noise",
     "observers",
+    "open",
     "potentials",
     "rare",
     "regions",

@@ -47,8 +47,8 @@ def previous(path: Path) -> Path:
     return path.with_name(path.name + ".previous")
 
 
-def write(path: Path, header: dict[str, Any], arrays: Sequence[np.ndarray]) -> None:
-    """Write a file in the place of an older one, which becomes the previous generation.
+def write(path: Path, header: dict[str, Any], arrays: Sequence[np.ndarray], *, keep: bool = True) -> None:
+    """Write a file in the place of an older one, which becomes the previous generation where it is to be kept.
 
     At every moment there is a whole file at `path`, the old one or the new one, whenever the process or the machine
     stops.
@@ -58,7 +58,7 @@ def write(path: Path, header: dict[str, Any], arrays: Sequence[np.ndarray]) -> N
     OSError
         If it cannot be written; the old file is then as it was.
     """
-    with replacing(path, keep=True) as file:
+    with replacing(path, keep=keep) as file:
         _write_archive(file, {"format": FORMAT, "layout": LAYOUT, "n_arrays": len(arrays), **header}, arrays)
     flush_directory(path.parent)
 

@@ -5,6 +5,7 @@ from .callback import Callback
 from .h5md import export_h5md
 from .log import StateLog
 from .reporting import Reporting
+from .stored import StoredRun, open_run
 from .zarr import Zarr
 
-__all__ = ["Callback", "Reporter", "Reporting", "StateLog", "Zarr", "export_h5md"]
+__all__ = ["Callback", "Reporter", "Reporting", "StateLog", "StoredRun", "Zarr", "export_h5md", "open_run"]

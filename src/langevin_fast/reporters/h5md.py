@@ -42,7 +42,7 @@ def export_h5md(zarr_path: str | os.PathLike[str], h5_path: str | os.PathLike[st
 
     Notes
     -----
-    Numbers are the user's: there are no units. Of MDAnalysis this wants
+    Numbers are the user's: there are no units. Of MDAnalysis, which knows the format by the name ``.h5md``, this wants
     ``MDAnalysis.Universe.empty(n, trajectory=True).load_new(h5_path, convert_units=False)``.
     """
     try:
@@ -77,7 +77,7 @@ def _write(file: Any, store: Store, n: int, dim: int) -> None:
 
     group = file.create_group("particles/all")
     periods = (store.attributes["periods"] + [None] * 3)[: max(dim, 3)]
-    _write_box(group.create_group("box"), periods)
+    edges = _write_box(group.create_group("box"), periods, store.n)
     for name, title in (("x", "position"), ("v", "velocity")):
         if name not in store.arrays:
             continue
@@ -94,10 +94,17 @@ def _write(file: Any, store: Store, n: int, dim: int) -> None:
             element["step"] = store.read("step", 0, store.n)
             if not store.arrays["time"].shape:  # otherwise each particle has a time of its own
                 element["time"] = store.read("time", 0, store.n)
-        else:  # the same, as links
-            for other in ("step", "time"):
-                if other in group["position"]:
-                    element[other] = group["position"][other]
+        else:
+            _link(group["position"], element)
+    if edges is not None:
+        _link(group["position"], edges)
+
+
+def _link(position: Any, element: Any) -> None:
+    """The steps and times of another element are those of the positions."""
+    for name in ("step", "time"):
+        if name in position:
+            element[name] = position[name]
 
 
 def _author() -> str:
@@ -107,11 +114,14 @@ def _author() -> str:
         return "unknown"
 
 
-def _write_box(box: Any, periods: list[float | None]) -> None:
-    """The box of a point: there is one where all points that a particle consists of have the same."""
+def _write_box(box: Any, periods: list[float | None], n_frames: int) -> Any:
+    """The box of a point, where all points that a particle consists of have the same; its edges, if there are some."""
     several = {tuple(periods[i : i + 3]) for i in range(0, len(periods), 3)}
     mine = several.pop() if len(several) == 1 else (None, None, None)
     box.attrs["dimension"] = 3
     box.attrs["boundary"] = np.array([b"none" if period is None else b"periodic" for period in mine])
-    if any(period is not None for period in mine):
-        box["edges"] = np.array([0.0 if period is None else period for period in mine])
+    if all(period is None for period in mine):
+        return None
+    edges = box.create_group("edges")  # of each frame: MDAnalysis knows no others
+    edges["value"] = np.broadcast_to([0.0 if period is None else period for period in mine], (n_frames, 3))
+    return edges

@@ -25,6 +25,12 @@ from ..errors import CheckpointError
 _METADATA = "zarr.json"
 _CHUNK_BYTES, _LONGEST_CHUNK = 2**22, 2**16
 GROWS = "draw"  # the name of the axis along which arrays grow
+UNFOLDED = "unfolded_x"  # positions as the kernels have them, where there are walls and it can be replayed
+
+
+def recipe_of(path: Path) -> Path:
+    """Where a store says how its run was made: in the folder of an array, where no reader of Zarr wonders at it."""
+    return path / "stream" / "run.ckpt"
 
 
 class GrowingArray:
@@ -40,14 +46,19 @@ class GrowingArray:
         The names of its other axes; with that along which it grows if that is its first axis.
     chunk : int
         How many entries there are in a file.
+
+    Attributes
+    ----------
+    n_bytes : int
+        Of an entry.
     """
 
     def __init__(
         self, folder: Path, dtype: np.dtype, shape: tuple[int, ...], dimensions: Sequence[str], chunk: int | None = None
     ) -> None:
         self._folder, self.dtype, self.shape, self.dimensions = folder, dtype, shape, tuple(dimensions)
-        self._n_bytes = dtype.itemsize * math.prod(shape)
-        self._chunk = min(max(_CHUNK_BYTES // self._n_bytes, 1), _LONGEST_CHUNK) if chunk is None else chunk
+        self.n_bytes = dtype.itemsize * math.prod(shape)
+        self._chunk = min(max(_CHUNK_BYTES // self.n_bytes, 1), _LONGEST_CHUNK) if chunk is None else chunk
 
     @classmethod
     def of(cls, folder: Path, told: Mapping[str, Any]) -> GrowingArray:
@@ -88,8 +99,8 @@ class GrowingArray:
             flags = os.O_RDWR | (0 if place else os.O_CREAT)
             with open(os.open(self._file(number), flags, 0o666), "r+b") as file:
                 # readers want whole chunks; what is not written yet takes no room
-                file.truncate(self._chunk * self._n_bytes)
-                file.seek(place * self._n_bytes)
+                file.truncate(self._chunk * self.n_bytes)
+                file.seek(place * self.n_bytes)
                 file.write(part.data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -108,7 +119,7 @@ class GrowingArray:
         while first < end:
             number, place = divmod(first, self._chunk)
             n = min(end - first, self._chunk - place)
-            count, offset = n * math.prod(self.shape), place * self._n_bytes
+            count, offset = n * math.prod(self.shape), place * self.n_bytes
             try:
                 flat = np.fromfile(self._file(number), self.dtype.newbyteorder("<"), count, offset=offset)
             except FileNotFoundError:

@@ -7,19 +7,23 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from .. import checks
 from .._version import __version__
 from ..backends.problem import Recording
-from ..checkpoints import path_of, uninterrupted
+from ..checkpoints import packed, path_of, uninterrupted, write
 from ..errors import CheckpointError
+from ..history import movers_of
 from ..memory import check_memory
 from ..readings import Readings
+from ..stepping import Stepper
 from .base import Reporter
 from .place import Place
-from .store import Store
+from .store import UNFOLDED, Store, recipe_of
 
 __all__ = ["Zarr"]
 
@@ -50,6 +54,9 @@ class Zarr(Reporter):
         At these steps, instead of `every`.
     when : callable, optional
         ``when(simulation)`` is asked at each of them, and must be true.
+    replay : bool, default False
+        Store also how the run is made, so that :func:`langevin_fast.open` makes any stretch between frames once more;
+        with a boundary ``unfolded_x`` too, the positions that it did not fold.
 
     Raises
     ------
@@ -82,8 +89,13 @@ class Zarr(Reporter):
         *,
         steps: Sequence[int] | None = None,
         when: Callable[[Any], object] | None = None,
+        replay: bool = False,
     ) -> None:
         super().__init__(every, steps, when, Place(path_of("path", path, folder=True)))
+        if not isinstance(replay, bool):
+            raise TypeError(f"replay must be True or False; got {checks.shorten(replay)}")
+        self._replay = replay
+        self._told: Any = None, None  # the state and history up to which it can be replayed
         self._store: Any = None
         self._written = 0  # frames
         self._last = -1  # the step of the last of them
@@ -102,16 +114,18 @@ class Zarr(Reporter):
         n = min(max(_HELD_BYTES // state.positions.nbytes, 1), _MOST_HELD)
         n_bytes = 2 * n * state.positions.nbytes * (1 if state.velocities is None else 2)
         check_memory(n_bytes, f"the {2 * n} frames that a reporter holds", "use fewer particles")
-        with self._place.held():
-            path = self._place.path
-            self._store = Store.open(path) if path.exists() and any(path.iterdir()) else self._create(simulation, first)
-            self._cut(simulation)
         self._held = self._spare = None  # those of an earlier run
         x = [np.empty((n, *state.positions.shape), state.positions.dtype) for _ in range(2)]
         v = [None if state.velocities is None else np.empty_like(one) for one in x]
         self._held = Recording(self._trigger.next_step(self._asked), self._trigger.every or 1, x[0], v[0])
         self._spare = x[1], v[1]
         self._copied = []
+        with self._place.held():
+            path = self._place.path
+            self._store = Store.open(path) if path.exists() and any(path.iterdir()) else self._create(simulation, first)
+            self._cut(simulation)
+            if self._replay:
+                self._write_recipe(*self._recipe())
         self._put_so_far = self._written, self._last
         self._worker, self._doing = ThreadPoolExecutor(1, "langevin_fast.reporters.Zarr"), None
         self._seen = time.monotonic()
@@ -125,6 +139,7 @@ class Zarr(Reporter):
         growing = {
             "x": frame,
             **({} if state.velocities is None else {"v": frame}),
+            **({UNFOLDED: frame} if self._replay and walls is not None else {}),
             "step": (np.dtype(np.int64), (), ()),
             "time": (np.dtype(np.float64), (n,) if each else (), ("chain",) if each else ()),
         }
@@ -135,8 +150,10 @@ class Zarr(Reporter):
             "potential": repr(simulation.potential),
             "scheme": repr(simulation.scheme),
             "precision": simulation.precision,
+            "boundary": None if walls is None else repr(walls.boundary),
             "periods": [None] * dim if walls is None else walls.periods,
             "langevin_fast": __version__,
+            "replay": self._replay,
             "begins": begins,
             "run": self._place.identities(simulation.stepper, begins),
         }
@@ -159,6 +176,11 @@ class Zarr(Reporter):
         except (LookupError, TypeError, ValueError):
             raise CheckpointError(f"{str(self._place.path)!r} is damaged: choose another path, or remove it") from None
         self._place.check(simulation, self._trigger, identity, begins, self._last)
+        if attributes.get("replay") != self._replay:
+            raise CheckpointError(
+                f"{str(self._place.path)!r} was begun with replay={attributes.get('replay')}; it cannot go on with "
+                f"replay={self._replay}"
+            )
         if self._written < store.n:
             store.grow(self._written, attributes | {"run": made})
 
@@ -218,18 +240,40 @@ class Zarr(Reporter):
 
     def _put(self, first: int, steps: np.ndarray, times: np.ndarray, x: np.ndarray, v: np.ndarray | None) -> None:
         """Put frames into the store, from number `first` on."""
-        walls = self._simulation.stepper.history.walls
+        walls, entries = self._simulation.stepper.history.walls, {"step": steps, "time": times}
         if walls is not None:
+            if self._replay:
+                entries[UNFOLDED] = x
             x, v = walls.shown(x, v)
-        self._store.write(first, {"x": x, **({} if v is None else {"v": v}), "step": steps, "time": times})
+        self._store.write(first, {"x": x, **({} if v is None else {"v": v}), **entries})
         self._put_so_far = first + len(steps), int(steps[-1])
 
     def _grow(self) -> None:
         """Let readers see all that is in the store."""
         self._wait()
-        if self._written > self._store.n:
-            self._doing = self._worker.submit(self._store.grow, self._written, self._attributes(self._last))
+        stepper, (state, history) = self._simulation.stepper, self._told
+        if self._replay and (state is not stepper.state or history is not stepper.history):
+            self._doing = self._worker.submit(self._show, self._written, self._attributes(self._last), *self._recipe())
+        elif self._written > self._store.n:
+            self._doing = self._worker.submit(self._show, self._written, self._attributes(self._last))
         self._seen = time.monotonic()
+
+    def _show(self, n: int, attributes: dict[str, Any], *recipe: Any) -> None:
+        """Let readers see n frames, and how they were made."""
+        if recipe:
+            self._write_recipe(*recipe)
+        if n > self._store.n:
+            self._store.grow(n, attributes)
+
+    def _recipe(self) -> tuple[dict[str, Any], list[np.ndarray]]:
+        """How the run was made up to now: what a checkpoint says, without observers that only look."""
+        stepper = self._simulation.stepper
+        self._told = stepper.state, stepper.history
+        header, pack = packed(Stepper(stepper.history, replace(stepper.state, observed=movers_of(stepper.state))), ())
+        return header, pack.arrays
+
+    def _write_recipe(self, header: dict[str, Any], arrays: list[np.ndarray]) -> None:
+        write(recipe_of(self._place.path), header, arrays, keep=False)
 
     def _attributes(self, last: int) -> dict[str, Any]:
         """Those of the store where its last frame is that of a step."""
