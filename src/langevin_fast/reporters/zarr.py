@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -127,6 +126,8 @@ class Zarr(Reporter):
             if self._replay:
                 self._write_recipe(*self._recipe())
         self._put_so_far = self._written, self._last
+        from concurrent.futures import ThreadPoolExecutor  # not with the package
+
         self._worker, self._doing = ThreadPoolExecutor(1, "langevin_fast.reporters.Zarr"), None
         self._seen = time.monotonic()
 
