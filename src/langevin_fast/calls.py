@@ -48,7 +48,9 @@ class Call:
         self._simulation, self._watching = simulation, watching
         self._burn_in, self._n_steps = burn_in, n_steps
         self._observers = tuple(observers)
-        self._reporting = Reporting(reporters, simulation, burn_in, burn_in + n_steps, len(watching.frames))
+        self._reporting = None
+        if not isinstance(reporters, tuple) or reporters:
+            self._reporting = Reporting(reporters, simulation, burn_in, burn_in + n_steps, len(watching.frames))
         self._before = simulation.state  # from which acceptances count
         self._recordings: list[Recording] | None = None
         self._files: list[FramesFile] = []
@@ -56,11 +58,11 @@ class Call:
     def complete(self, progress: bool | None, keeper: Keeper | None = None) -> Trajectory:
         """Make the steps that are left."""
         reporting = self._reporting
-        seams: list[Seam] = [reporting] if keeper is None else [reporting, keeper]
+        seams: list[Seam] = [seam for seam in (reporting, keeper) if seam is not None]
         simulation, end = self._simulation, self._burn_in + self._n_steps
         bar = Progress.of(progress, end - simulation.step)
         with carrying(lambda: (self._trajectory(), self._watching.all, simulation.step)):
-            with bar as shown, keeper or nullcontext(), reporting:
+            with bar as shown, keeper or nullcontext(), reporting or nullcontext():
                 if self._recordings is None:
                     simulation.make_steps(self._burn_in - simulation.step, shown, seams)
                     self._before = simulation.state
@@ -106,7 +108,8 @@ class Call:
     def _told(self, pack: Packer) -> dict[str, Any]:
         """What a checkpoint holds besides; the frames are on the disk before it is."""
         state = self._simulation.state
-        self._reporting.on_disk(pack)
+        if self._reporting is not None:
+            self._reporting.on_disk(pack)
         if self._recordings is None:
             return {"before": None, "frames": []}
         for file, recording in zip(self._files, self._recordings, strict=True):

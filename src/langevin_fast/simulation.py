@@ -192,13 +192,15 @@ class Simulation(Readings):
         """
         n_steps = checks.integer("n_steps", n_steps, 0, arguments.MOST_STEPS)
         watching = Watching("record", record)
-        reporting = Reporting(reporters, self, self.step, self.step + n_steps, len(watching.frames))
-        keeper = None
+        reporting = keeper = None
+        if not isinstance(reporters, tuple) or reporters:
+            reporting = Reporting(reporters, self, self.step, self.step + n_steps, len(watching.frames))
         if checkpoint is not None:
             if watching.all:
                 raise ValueError("record: checkpoints do not hold it; give observers to Simulation(observers=[...])")
             observers = self._watching.observers
-            keeper = Keeper(checkpoint, checkpoint_every, self._stepper, observers, more=reporting.on_disk)
+            more = None if reporting is None else reporting.on_disk
+            keeper = Keeper(checkpoint, checkpoint_every, self._stepper, observers, more=more)
         self._make_steps(n_steps, progress, watching, keeper=keeper, reporting=reporting)
 
     def make_steps(
