@@ -249,6 +249,27 @@ def test_a_divergence_elsewhere(on_divergence: str, client: Any):
     assert_same_simulation(mine, theirs)
 
 
+def test_frames_of_all_workers_go_into_one_store(client: Any, tmp_path: Path):
+    pytest.importorskip("zarr")
+    stores = []
+    for name in ("mine", "theirs"):
+        simulation = lf.Simulation(WELL, lf.BAOAB(0.05, friction=1.0), n_particles=300, initial=[-1.0], seed=1)
+        reporters = [
+            lf.reporters.Zarr(tmp_path / name, every=7),
+            lf.reporters.StateLog(tmp_path / f"{name}.csv", every=50),
+        ]
+        if name == "mine":
+            simulation.run(2000, reporters=reporters)
+        else:
+            lf.distributed.run(simulation, 2000, client=client, seconds=0.1, reporters=reporters)
+        stores.append(lf.open(tmp_path / name))
+        lines = (tmp_path / f"{name}.csv").read_text().splitlines()
+        assert len(lines) == 2 + 40
+    mine, theirs = stores
+    assert mine.steps.tolist() == theirs.steps.tolist() and len(mine.steps) == 285
+    assert np.asarray(mine.positions).tobytes() == np.asarray(theirs.positions).tobytes()
+
+
 def bad(x: Any) -> Any:
     raise RuntimeError("no such place")
 

@@ -130,6 +130,9 @@ def test_logistic_regression_agrees_with_quadrature(example):
 def test_code_blocks(block: str, tmp_path: Path):
     if "to_inference_data" in block and importlib.util.find_spec("arviz") is None:
         pytest.skip("needs ArviZ")
+    if "open_zarr" in block:
+        pytest.importorskip("xarray")
+        pytest.importorskip("zarr")
     done = run_python("-c", block, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 

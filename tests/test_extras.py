@@ -136,6 +136,18 @@ def test_a_progress_bar(capsys):
     assert "10.0/10.0" in capsys.readouterr().err
 
 
+def test_a_progress_bar_shows_what_observers_have_seen(capsys):
+    pytest.importorskip("tqdm")
+    inside, passage = lf.observers.Moments(), lf.observers.FirstPassage("x > 0")
+    sim = lf.Simulation(SPRING, ULA, n_particles=50, initial=[-0.5], seed=1, observers=[inside])
+    sim.run(500, record=[passage, lf.observers.Histogram("x", range=(-1, 1))], progress=True)
+    shown = capsys.readouterr().err
+    assert inside.in_brief in shown and passage.in_brief in shown
+    assert inside.in_brief.startswith("mean ") and passage.in_brief == f"reached by {passage.arrived.sum()} of 50"
+    lf.sample(SPRING, ULA, n_steps=10, n_particles=40, observers=[counted := lf.observers.Moments()], progress=True)
+    assert counted.in_brief in capsys.readouterr().err
+
+
 def test_short_runs_show_no_bar_by_themselves(capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     lf.sample(SPRING, ULA, n_steps=100, seed=1)

@@ -552,7 +552,7 @@ def test_errors_of_other_kinds_pass_through():
 def test_signatures_are_shown():
     for function, names in (
         (lf.ULA, "step_size kT drag"),
-        (lf.Simulation.run, "self n_steps record progress checkpoint checkpoint_every"),
+        (lf.Simulation.run, "self n_steps record progress checkpoint checkpoint_every reporters"),
         (lf.BAOAB, "step_size friction drag kT"),
     ):
         assert " ".join(inspect.signature(function).parameters) == names

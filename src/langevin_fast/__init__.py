@@ -1,7 +1,7 @@
 """Fast, exactly reproducible Langevin dynamics."""
 
 from . import config as _config
-from . import distributed, fokker_planck, math, observers, potentials, rare, regions, score
+from . import distributed, fokker_planck, math, observers, potentials, rare, regions, reporters, score
 from ._version import __version__
 from .backends import explain_backend
 from .boundaries import Periodic, Reflecting
@@ -9,6 +9,8 @@ from .config import show_config
 from .cross_check import CrossCheck, cross_check
 from .errors import AuditError, BackendUnavailableError, CheckpointError, DivergenceError, Interrupted
 from .noise import noise
+from .reporters import export_h5md
+from .reporters import open_run as open
 from .sampling import sample
 from .schedules import Schedule
 from .schemes import BAOAB, MALA, ULA, LeimkuhlerMatthews, Scheme, Splitting, TamedULA
@@ -40,13 +42,16 @@ __all__ = [
     "cross_check",
     "distributed",
     "explain_backend",
+    "export_h5md",
     "fokker_planck",
     "math",
     "noise",
     "observers",
+    "open",
     "potentials",
     "rare",
     "regions",
+    "reporters",
     "sample",
     "score",
     "show_config",

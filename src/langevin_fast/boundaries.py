@@ -195,6 +195,14 @@ class Walls:
         """Positions whose periodic components count the crossings."""
         return np.where(self.kinds == _PERIODIC, x, self.fold(x)[0])
 
+    @property
+    def periods(self) -> list[float | None]:
+        """The length of the box along each component that is periodic."""
+        return [
+            period if k == _PERIODIC else None
+            for k, period in zip(self.kinds, self.numbers[:, 3].tolist(), strict=True)
+        ]
+
     def check(self, x: np.ndarray) -> None:
         """Raise ValueError where positions (n, dim) are not in the box."""
         lo, hi = self.numbers[:, 0], self.numbers[:, 1]

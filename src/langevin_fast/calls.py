@@ -13,7 +13,9 @@ from .checkpoints.recipes import Packer, array_of
 from .errors import CheckpointError, carrying
 from .observers import Frames, Observer, Watching
 from .progress import Progress
+from .reporters import Reporter, Reporting
 from .simulation import Simulation
+from .stepping import Seam
 from .trajectory import Trajectory
 
 
@@ -29,6 +31,8 @@ class Call:
     burn_in, n_steps : int
     observers : sequence of observers
         Those of the user.
+    reporters : sequence of reporters
+        They report states after the burn-in.
     """
 
     def __init__(
@@ -38,22 +42,27 @@ class Call:
         burn_in: int,
         n_steps: int,
         observers: Sequence[Observer | Frames],
+        reporters: Sequence[Reporter],
     ) -> None:
         watching.check(simulation.stepper.run, simulation.state, n_steps)
         self._simulation, self._watching = simulation, watching
         self._burn_in, self._n_steps = burn_in, n_steps
         self._observers = tuple(observers)
+        self._reporting = None
+        if not isinstance(reporters, tuple) or reporters:
+            self._reporting = Reporting(reporters, simulation, burn_in, burn_in + n_steps, len(watching.frames))
         self._before = simulation.state  # from which acceptances count
         self._recordings: list[Recording] | None = None
         self._files: list[FramesFile] = []
 
     def complete(self, progress: bool | None, keeper: Keeper | None = None) -> Trajectory:
         """Make the steps that are left."""
-        seams = [] if keeper is None else [keeper]
+        reporting = self._reporting
+        seams: list[Seam] = [seam for seam in (reporting, keeper) if seam is not None]
         simulation, end = self._simulation, self._burn_in + self._n_steps
         bar = Progress.of(progress, end - simulation.step)
         with carrying(lambda: (self._trajectory(), self._watching.all, simulation.step)):
-            with bar as shown, keeper or nullcontext():
+            with bar as shown, keeper or nullcontext(), reporting or nullcontext():
                 if self._recordings is None:
                     simulation.make_steps(self._burn_in - simulation.step, shown, seams)
                     self._before = simulation.state
@@ -70,6 +79,7 @@ class Call:
         if stored is not None:
             self._resume(stored)
             if self._simulation.step == self._burn_in + self._n_steps and self._recordings is not None:
+                self._reporting = None
                 return None
         return Keeper(path, every, self._simulation.stepper, self._watching.observers, self._arguments, self._told)
 
@@ -89,6 +99,8 @@ class Call:
     def _told(self, pack: Packer) -> dict[str, Any]:
         """What a checkpoint holds besides; the frames are on the disk before it is."""
         state = self._simulation.state
+        if self._reporting is not None:
+            self._reporting.on_disk(pack)
         if self._recordings is None:
             return {"before": None, "frames": []}
         for file, recording in zip(self._files, self._recordings, strict=True):

@@ -30,7 +30,11 @@ class AuditError(RuntimeError):
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint cannot be continued: the message says whether it is damaged, in use, or what differs."""
+    """A file of a run (a checkpoint, or what a reporter writes) cannot be written or continued.
+
+    The message names it and says why: it is damaged or in use, belongs to another run, or the disk is full. The
+    simulation stays usable.
+    """
 
 
 class DivergenceError(ArithmeticError):
@@ -158,12 +162,22 @@ class carrying:  # noqa: N801  used like a function
         trajectory, observers, step = self._computed()
         carried = hasattr(error, "trajectory")  # by a run within this one
         if isinstance(error, KeyboardInterrupt):
-            raise Interrupted(trajectory, observers, step) from None
+            interrupted = Interrupted(trajectory, observers, step)
+            for note in getattr(error, "__notes__", ()):
+                interrupted.add_note(note)
+            raise interrupted from None
         with suppress(AttributeError):  # an exception of the user's may refuse attributes
             error.trajectory = trajectory  # type: ignore[attr-defined]
             error.observers = tuple(observers)  # type: ignore[attr-defined]
             if not isinstance(error, DivergenceError) and not carried:
                 error.add_note(f"the run stopped after step {step}; .trajectory of this error holds what was computed")
+
+
+def add_note_once(error: BaseException, failed: Exception) -> None:
+    """Say in an error what else went wrong, unless it says so already."""
+    note = str(failed) if isinstance(failed, CheckpointError) else f"{type(failed).__name__}: {failed}"
+    if note not in (str(error), *getattr(error, "__notes__", ())):
+        error.add_note(note)
 
 
 def warn(message: str) -> None:

@@ -28,6 +28,10 @@ class Readings:
         """Those that look at every run, in the order in which they were given."""
         return self._watching.all
 
+    def show_observers(self) -> None:
+        """Let the observers of every run show what they have seen so far."""
+        self._watching.see(self._stepper.run, self.state, self.times_at, 0)
+
     @property
     def potential(self) -> Potential:
         """U; a function of time too where a number of it follows a schedule."""

@@ -17,6 +17,7 @@ from .errors import Interrupted, warn
 from .keywords import hinting
 from .observers import Frames, Observer, Watching
 from .potentials.base import Potential
+from .reporters import Reporter
 from .rows import delayed
 from .schemes import Scheme
 from .simulation import Simulation
@@ -48,6 +49,7 @@ def sample(
     observers: Sequence[Observer | Frames] = (),
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: int | str = "10 min",
+    reporters: Sequence[Reporter] = (),
 ) -> Trajectory:
     """Run `burn_in` steps, then `n_steps`, and store every `stride`-th of these.
 
@@ -77,6 +79,9 @@ def sample(
         the seed of the file. One that diverged goes on with ``on_divergence="freeze"``.
     checkpoint_every : int or str, default "10 min"
         How often it is written: a number of steps (at its multiples), or a time such as "30 s", "10 min" or "2 h".
+    reporters : sequence of reporters
+        From :mod:`langevin_fast.reporters`, as for :meth:`Simulation.run`: they report states after the burn-in (its
+        steps count, so that ``every=100`` means steps 100, 200, ... of both). With `checkpoint` they go on from it too.
 
     Returns
     -------
@@ -91,7 +96,8 @@ def sample(
     DivergenceError
         If a particle is no longer finite; its ``.trajectory`` holds the frames before that step.
     CheckpointError
-        If the checkpoint cannot be written, is in use, damaged, or that of a call with other arguments.
+        If the checkpoint, or what a reporter writes, cannot be written, is in use, damaged, or that of a call with
+        other arguments.
     Interrupted
         On Ctrl-C; its ``.trajectory`` holds the frames so far.
     """
@@ -129,7 +135,7 @@ def sample(
                 "or stride=None if none is wanted"
             )
         watching = Watching("observers", [*frames, *observers] if isinstance(observers, (tuple, list)) else observers)
-        call = Call(simulation, watching, burn_in, n_steps, observers)
+        call = Call(simulation, watching, burn_in, n_steps, observers, reporters)
         keeper = call.keep(checkpoint, checkpoint_every, stored) if checkpoint is not None else None
     except KeyboardInterrupt:
         raise Interrupted(None) from None

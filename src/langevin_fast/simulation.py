@@ -22,6 +22,7 @@ from .observers import Frames, Observer, Watching
 from .potentials.base import Potential
 from .progress import Progress
 from .readings import Readings
+from .reporters import Reporter, Reporting
 from .schedules import Schedule
 from .schemes import Scheme
 from .stepping import Seam, Stepper
@@ -151,6 +152,7 @@ class Simulation(Readings):
         progress: bool | Progress | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: int | str = "10 min",
+        reporters: Sequence[Reporter] = (),
     ) -> None:
         """Make `n_steps` steps. ``run(a); run(b)`` gives the same bits as ``run(a + b)``.
 
@@ -173,25 +175,33 @@ class Simulation(Readings):
             kept too, as ``<checkpoint>.previous``. While it runs, no other process can write there.
         checkpoint_every : int or str, default "10 min"
             How often it is written: a number of steps (at its multiples), or a time such as "30 s", "10 min" or "2 h".
+        reporters : sequence of reporters
+            From :mod:`langevin_fast.reporters`: files of frames, logs, functions that are called. What they have
+            written is on the disk before a checkpoint is.
 
         Raises
         ------
         DivergenceError
             If a particle is no longer finite; the simulation then stands at the step before.
         CheckpointError
-            If the checkpoint cannot be written, is in use, or holds another run or a later state of this one. The
-            simulation stays usable.
+            If the checkpoint, or what a reporter writes, cannot be written, is in use, or holds another run or a later
+            state of this one. The simulation stays usable.
         Interrupted
             On Ctrl-C. This and every other error (an exception of the user's too) carries what was computed, as
             ``.trajectory`` (with the frames of the first of `record`) and ``.observers``.
         """
+        n_steps = checks.integer("n_steps", n_steps, 0, arguments.MOST_STEPS)
         watching = Watching("record", record)
-        keeper = None
+        reporting = keeper = None
+        if not isinstance(reporters, tuple) or reporters:
+            reporting = Reporting(reporters, self, self.step, self.step + n_steps, len(watching.frames))
         if checkpoint is not None:
             if watching.all:
                 raise ValueError("record: checkpoints do not hold it; give observers to Simulation(observers=[...])")
-            keeper = Keeper(checkpoint, checkpoint_every, self._stepper, self._watching.observers)
-        self._make_steps(n_steps, progress, watching, keeper=keeper)
+            observers = self._watching.observers
+            more = None if reporting is None else reporting.on_disk
+            keeper = Keeper(checkpoint, checkpoint_every, self._stepper, observers, more=more)
+        self._make_steps(n_steps, progress, watching, keeper=keeper, reporting=reporting)
 
     def make_steps(
         self,
@@ -214,7 +224,7 @@ class Simulation(Readings):
         self._stepper = stepper
         if watching is not None:
             self._watching = watching
-        self._watching.see(stepper.run, self.state, self.times_at, 0)
+        self.show_observers()
 
     def _make_steps(
         self,
@@ -224,8 +234,8 @@ class Simulation(Readings):
         seams: Sequence[Seam] = (),
         recordings: Sequence[Recording] = (),
         keeper: Keeper | None = None,
+        reporting: Reporting | None = None,
     ) -> None:
-        n_steps = checks.integer("n_steps", n_steps, 0, arguments.MOST_STEPS)
         self._stepper.check_steps("n_steps", n_steps)
         first = len(self._watching.observers)
         self._stepper.dismiss(first)  # whom an interrupt in a bad moment left there
@@ -233,10 +243,17 @@ class Simulation(Readings):
         bar = Progress.of(progress, n_steps)
         watching.check(self._stepper.run, before, n_steps)
 
-        def show() -> None:
-            self._watching.see(self._stepper.run, self.state, self.times_at, 0)
+        def see() -> None:
+            self.show_observers()
             watching.see(self._stepper.run, self.state, self.times_at, first)
+
+        def show() -> None:
+            see()
             self._stepper.dismiss(first)
+
+        def note() -> str:
+            see()
+            return ", ".join(filter(None, (one.in_brief for one in (*self._watching.observers, *watching.observers))))
 
         def computed() -> tuple[Trajectory, Sequence[Observer | Frames], int]:
             show()
@@ -245,9 +262,13 @@ class Simulation(Readings):
             return Trajectory.of(self.stepper, frames, before, everyone), everyone, self.step
 
         with carrying(computed):
-            with bar as shown, keeper or nullcontext():
+            # the checkpoint's file is looked at before those of reporters are cut back to it
+            with bar as shown, keeper or nullcontext(), reporting or nullcontext():
+                shown.note = note
                 recordings = [*recordings, *self._stepper.observe(watching, n_steps)]
-                self._stepper.advance(n_steps, recordings, shown, [*seams, *filter(None, [keeper])])
+                self._stepper.advance(
+                    n_steps, recordings, shown, [*seams, *(s for s in (reporting, keeper) if s is not None)]
+                )
             show()
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -392,7 +413,7 @@ class Simulation(Readings):
         time = self._stepper.times_at(self.step)
         self._stepper.turn(arguments.changed(self._stepper.beginning, new, scheme, self.step, time, self.state))
         # the state alone changed, and not what is shown of it
-        self._watching.see(self._stepper.run, self.state, self.times_at, 0)
+        self.show_observers()
 
 
 def _nearest(states: Sequence[State], step: int) -> State:

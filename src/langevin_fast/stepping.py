@@ -36,6 +36,10 @@ _RAN_AWAY = 1e3
 class Seam(Protocol):
     """What is done between chunks, outside the compiled loops: files are written."""
 
+    @property
+    def recordings(self) -> Sequence[Recording]:
+        """What takes states among the steps up to the next such step."""
+
     def next_step(self, step: int) -> int:
         """The next step after this one at which it has to be told, whatever the chunks."""
 
@@ -238,14 +242,15 @@ class Stepper:
         while self.state.step < end:
             until = min([end, *(seam.next_step(self.state.step) for seam in seams)])
             chunk = self._chunk(until - self.state.step)
+            taking = [*recordings, *(recording for seam in seams for recording in seam.recordings)]
             started = time.perf_counter()
-            state, error = self._make_steps(self.state, chunk, recordings)
+            state, error = self._make_steps(self.state, chunk, taking)
             # the kernels pass on the array to which nothing was added
             news = state.diverged is not self.state.diverged
             if news and not self.beginning.freeze and (state.diverged >= 0).any():
                 if error is not None and not isinstance(error, Exception):
                     raise error  # Ctrl-C; the divergence will be found again
-                self._raise_divergence(state.diverged, recordings)
+                self._raise_divergence(state.diverged, taking)
             self._remember(self.state, state.step)
             # One assignment: a KeyboardInterrupt comes before it or after it.
             self.state = state

@@ -26,14 +26,16 @@ LAYOUT = 1
 _LONGEST_NAME = 240
 
 
-def path_of(name: str, value: Any) -> Path:
-    """The path of a file that is to be written."""
+def path_of(name: str, value: Any, *, folder: bool = False) -> Path:
+    """The path of a file, or of a directory, that is to be written."""
     if not isinstance(value, (str, os.PathLike)):
         raise TypeError(f"{name} must be a path; got {checks.shorten(value)}")
     path = Path(os.fsdecode(value)).resolve()  # whatever becomes of links and of the working directory
     if len(os.fsencode(path.name)) > _LONGEST_NAME:
         raise ValueError(f"{name}={str(path)!r}: its name must have {_LONGEST_NAME} bytes at most")
-    if path.is_dir():
+    if folder and path.exists() and not path.is_dir():
+        raise ValueError(f"{name}={str(path)!r} is a file; it must be a directory, or nothing so far")
+    if not folder and path.is_dir():
         raise ValueError(f"{name}={str(path)!r} is a directory; it must be a file")
     if not path.parent.is_dir():
         raise ValueError(f"{name}={str(path)!r}: there is no directory {str(path.parent)!r}")
@@ -45,8 +47,8 @@ def previous(path: Path) -> Path:
     return path.with_name(path.name + ".previous")
 
 
-def write(path: Path, header: dict[str, Any], arrays: Sequence[np.ndarray]) -> None:
-    """Write a file in the place of an older one, which becomes the previous generation.
+def write(path: Path, header: dict[str, Any], arrays: Sequence[np.ndarray], *, keep: bool = True) -> None:
+    """Write a file in the place of an older one, which becomes the previous generation where it is to be kept.
 
     At every moment there is a whole file at `path`, the old one or the new one, whenever the process or the machine
     stops.
@@ -56,13 +58,13 @@ def write(path: Path, header: dict[str, Any], arrays: Sequence[np.ndarray]) -> N
     OSError
         If it cannot be written; the old file is then as it was.
     """
-    with _replacing(path, keep=True) as file:
+    with replacing(path, keep=keep) as file:
         _write_archive(file, {"format": FORMAT, "layout": LAYOUT, "n_arrays": len(arrays), **header}, arrays)
     flush_directory(path.parent)
 
 
 @contextmanager
-def _replacing(path: Path, *, keep: bool) -> Iterator[IO[bytes]]:
+def replacing(path: Path, *, keep: bool = False) -> Iterator[IO[bytes]]:
     """A file that is to be at `path` when all of it is on the disk; `keep`: what is there is the previous one then."""
     partial = path.with_name(f".{secrets.token_hex(8)}.partial")
     try:
@@ -95,7 +97,7 @@ def _keep(path: Path) -> None:
     try:
         os.link(path, link)
     except OSError:  # a file system without links
-        with _replacing(previous(path), keep=False) as copy, open(path, "rb") as file:
+        with replacing(previous(path)) as copy, open(path, "rb") as file:
             shutil.copyfileobj(file, copy)
         return
     try:

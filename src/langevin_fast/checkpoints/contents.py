@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -132,6 +133,40 @@ def differences_of_histories(contents: Contents, mine: dict[str, Any], arrays: S
     return found + differences("observers", observers[0], contents.arrays, observers[1], arrays)
 
 
+def identities_of(stepper: Stepper) -> list[tuple[int, str]]:
+    """How a run was made: the steps at which its numbers changed, each with a digest of all that made it from there on.
+
+    The first pair is that of the first state. Two runs are the same up to a step if the last pairs before it are.
+    """
+    history = stepper.history.until_now(stepper.state)
+    pack = Packer()
+    total = hashlib.sha256(_text(_run(stepper, pack), pack.arrays))
+    found = [(history[0].step, total.hexdigest())]
+    for segment, node in list(zip(history, _segments(stepper, pack), strict=True))[1:]:
+        node["movers"] = [_reduction(mover.reduction, pack) for mover in segment.movers]
+        total.update(_text(node, pack.arrays))
+        found.append((segment.step, total.hexdigest()))
+    return found
+
+
+def _text(node: Any, arrays: Sequence[np.ndarray]) -> bytes:
+    """A node with what its arrays hold."""
+
+    def plain(node: Any) -> Any:
+        if isinstance(node, list):
+            return [plain(one) for one in node]
+        if not isinstance(node, dict):
+            return node
+        if "array" in node:
+            array = arrays[node["array"]]
+            return [array.dtype.str, array.shape, hashlib.sha256(array.tobytes()).hexdigest()]
+        if "function" in node:
+            return node["function"]
+        return {name: plain(one) for name, one in node.items()}
+
+    return json.dumps(plain(node), sort_keys=True).encode()
+
+
 def given_to(beginning: Beginning) -> tuple[Potential, Scheme]:
     """The potential and the scheme, with their schedules."""
     changes = beginning.problem.changes
@@ -165,7 +200,13 @@ def _state(state: State, pack: Packer) -> dict[str, Any]:
 
 
 def _observed(observed: Observed, pack: Packer) -> dict[str, Any]:
-    reduction = observed.reduction
+    return {
+        **_reduction(observed.reduction, pack),
+        **{name: pack.node(getattr(observed, name)) for name in ("reals", "marks", "counts")},
+    }
+
+
+def _reduction(reduction: Reduction, pack: Packer) -> dict[str, Any]:
     fields = {f.name: getattr(reduction, f.name) for f in dataclasses.fields(reduction)}
     sources = fields.pop("sources")
     return {
@@ -175,7 +216,6 @@ def _observed(observed: Observed, pack: Packer) -> dict[str, Any]:
             [s.quantity, s.component, pack.node(s.weight), None if s.function is None else pack.node(s.function.key)]
             for s in sources
         ],
-        **{name: pack.node(getattr(observed, name)) for name in ("reals", "marks", "counts")},
     }
 
 

@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Any
 
 from .. import checks
-from ..errors import CheckpointError
+from ..backends.problem import Recording
+from ..errors import CheckpointError, add_note_once
 from ..observers import Observer
 from ..stepping import Stepper
 from . import container
@@ -21,7 +22,7 @@ from .signals import Termination, uninterrupted
 
 _UNITS = {"s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _INTERVAL = re.compile(r"\s*((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([a-z]+)\s*")
-_FAR = 2**62
+FAR = 2**62  # beyond every step
 
 More = Callable[[Packer], dict[str, Any]]
 
@@ -75,7 +76,11 @@ class Interval:
 
     def next_step(self, step: int) -> int:
         """The first step later than this at which it is due; multiples of the interval."""
-        return _FAR if self.steps is None else (step // self.steps + 1) * self.steps
+        return FAR if self.steps is None else (step // self.steps + 1) * self.steps
+
+    def due(self, step: int, since: float) -> bool:
+        """Whether it is due after so many steps; the last time was at ``time.monotonic() == since``."""
+        return step % self.steps == 0 if self.steps else time.monotonic() - since >= self.seconds
 
 
 class Keeper:
@@ -100,6 +105,8 @@ class Keeper:
         On entering: the file is in use, damaged, or holds another run, or a later state of this one.
     """
 
+    recordings: Sequence[Recording] = ()
+
     def __init__(
         self,
         path: Any,
@@ -114,7 +121,7 @@ class Keeper:
         self._stepper, self._observers, self._call, self._more = stepper, observers, call, more
         self._lock = Lock(self.path)
         self._written: Any = None  # the state and the history that are in the file
-        self._next = 0.0  # when it is due, if that is a matter of time
+        self._since = 0.0  # when it was written last, or the run began
         self._termination = Termination()
 
     def __enter__(self) -> Keeper:
@@ -122,12 +129,12 @@ class Keeper:
             with uninterrupted():
                 self._lock.__enter__()
                 self._check_file()
-                self._next = time.monotonic() + self._interval.seconds
+                self._since = time.monotonic()
                 self._termination.listen()
+            return self
         except BaseException:
             self._leave()
             raise
-        return self
 
     def _check_file(self) -> None:
         """See that nothing is lost where this run is written, and that it can be."""
@@ -154,9 +161,7 @@ class Keeper:
 
     def reached(self) -> None:
         """The run stands at a complete step."""
-        steps = self._interval.steps
-        due = self._stepper.state.step % steps == 0 if steps else time.monotonic() >= self._next
-        if due or self._termination.heard:
+        if self._interval.due(self._stepper.state.step, self._since) or self._termination.heard:
             self.write()
         if self._termination.heard:
             self._termination.stop()
@@ -169,7 +174,7 @@ class Keeper:
             now = self._stepper.state, self._stepper.history
             save(self.path, self._stepper, self._observers, self._add)
             self._written = now
-            self._next = time.monotonic() + self._interval.seconds
+            self._since = time.monotonic()
 
     def _add(self, pack: Packer) -> dict[str, Any]:
         call = {} if self._call is None else {"call": self._call}
@@ -185,6 +190,7 @@ class Keeper:
                 finally:
                     self._leave()
         finally:
+            self._leave()  # Ctrl-C may come before it can be put off
             self._termination.pass_on()
 
     def _write_the_end(self, error: BaseException | None) -> None:
@@ -196,7 +202,7 @@ class Keeper:
         except Exception as failed:
             if error is None:
                 raise
-            error.add_note(str(failed))
+            add_note_once(error, failed)
 
     def _leave(self) -> None:
         self._termination.stop()

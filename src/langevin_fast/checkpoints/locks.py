@@ -51,8 +51,7 @@ class Lock:
             with file:
                 holder = file.read(64).decode(errors="replace").strip()
             raise CheckpointError(
-                f"{str(self._path)!r} is in use: process {holder or '?'} writes it; two runs cannot go on from one "
-                "checkpoint"
+                f"{str(self._path)!r} is in use: process {holder or '?'} writes it; two runs cannot go on in one place"
             ) from None
         except OSError:
             file.close()

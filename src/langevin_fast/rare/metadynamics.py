@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import arguments, checks
-from ..backends.problem import Problem, Table
+from ..backends.problem import Problem, Recording, Table
 from ..boundaries import Boundary
 from ..errors import Interrupted
 from ..keywords import hinting
@@ -43,6 +43,7 @@ class _Depositing:
     """
 
     most_steps = 2**60
+    recordings: Sequence[Recording] = ()
 
     def __init__(self, hills: Hills, beginning: arguments.Beginning) -> None:
         self.hills = hills
