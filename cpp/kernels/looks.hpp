@@ -18,6 +18,16 @@ int64_t end_of_row(const Stretch<Real>& stretch, int64_t step, int64_t stop) {
   return end;
 }
 
+// So many looks are made together, at states that were kept meanwhile: to leave the step loop of one dimension for one,
+// and to come back, takes a third of the time of a step.
+inline constexpr int kLooksTogether = 16;
+
+// Consecutive planned looks at which the same one looks.
+struct Series {
+  int64_t index;  // how often it has looked before
+  int begin, n;   // planned looks begin .. begin + n - 1
+};
+
 // Recordings first, then observations.
 template <class Real>
 class Looks {
@@ -25,48 +35,82 @@ class Looks {
   // Before the first step of the stretch.
   void begin(const Problem<Real>& problem, const Stretch<Real>& stretch) {
     n_ = n_recordings_ = stretch.n_recordings;
-    for (int i = 0; i < n_; ++i) due_[i] = {stretch.recordings[i].first, stretch.recordings[i].every, 0, 0, 0};
+    for (int i = 0; i < n_; ++i) {
+      const Recording<Real>& r = stretch.recordings[i];
+      due_[i] = {r.first, r.every, 0, 0, false, 0, 0};
+    }
     for (int i = 0; i < problem.n_observations; ++i) {
       const Observation<Real>& o = problem.observations[i];
-      due_[n_++] = {o.first, o.every, 0, o.reads, 0};
+      // Kept are positions and velocities. U follows from them, unless it changes or a test has found it another way;
+      // how many proposals were accepted until a particle was stopped does not.
+      const bool tests = problem.uniforms_per_step, energy = tests || problem.parameter_row_stride;
+      const bool at_once =
+          (o.reads & kReadsGradient) || (energy && (o.reads & kReadsEnergy)) || o.restart_x || (tests && o.stops);
+      due_[n_++] = {o.first, o.every, 0, o.reads, at_once, 0, 0};
     }
+    end_ = stretch.first_step + stretch.n_steps;
     next_ = kNever;
+    n_planned_ = 0;
     for (int i = 0; i < n_; ++i) {
       // the first of first, first + every, ... after the first step
       const int64_t past = stretch.first_step - due_[i].first;
       due_[i].done = past < 0 ? 0 : past / due_[i].every + 1;
-      due_[i].step = due_[i].first + due_[i].done * due_[i].every;
-      sooner(due_[i]);
+      due_[i].step = due_[i].unplanned = due_[i].first + due_[i].done * due_[i].every;
+      next_ = due_[i].step < next_ ? due_[i].step : next_;
     }
   }
 
-  // The step after which somebody looks next.
-  int64_t next() const { return next_; }
-
-  // What those read that look then.
-  unsigned reads() const {
-    unsigned reads = 0;
-    for (int i = n_recordings_; i < n_; ++i) reads |= due_[i].step == next_ ? due_[i].reads : 0;
-    return reads;
-  }
-
-  // Calls store(number of the recording, index of the look) or observe(of the observation, index) for those that look
-  // after step number `step`, the next one.
-  template <class Store, class Observe>
-  void look(int64_t step, Store store, Observe observe) {
-    next_ = kNever;
-    for (int i = 0; i < n_; ++i) {
-      if (due_[i].step == step) {
-        const int64_t index = due_[i].done++;
-        due_[i].step += due_[i].every;
-        if (i < n_recordings_) {
-          store(i, index);
-        } else {
-          observe(i - n_recordings_, index);
+  // Once those that were planned are made: plans the next looks of the stretch, `most` of them, if none of them but the
+  // last has to be made at once.
+  void plan(int most) {
+    bool at_once = false;
+    for (n_planned_ = 0; n_planned_ < most && next_ <= end_ && !at_once; ++n_planned_) {
+      const int64_t step = next_;
+      unsigned reads = 0;
+      next_ = kNever;
+      for (int i = 0; i < n_; ++i) {
+        Due& due = due_[i];
+        if (due.unplanned == step) {
+          due.unplanned += due.every;
+          reads |= due.reads;
+          at_once = at_once || due.at_once;
         }
+        next_ = due.unplanned < next_ ? due.unplanned : next_;
       }
-      sooner(due_[i]);
+      planned_[n_planned_] = step;
+      reads_[n_planned_] = reads;
     }
+  }
+
+  // How many are planned, after which steps, and the last of these.
+  int planned() const { return n_planned_; }
+  const int64_t* steps() const { return planned_; }
+  int64_t last() const { return n_planned_ ? planned_[n_planned_ - 1] : kNever; }
+
+  // What those read that look at planned look i.
+  unsigned reads(int i) const { return reads_[i]; }
+
+  // Calls store(number of the recording, a Series) or observe(of the observation, a Series) for those that look between
+  // planned looks `begin` and `end`.
+  template <class Store, class Observe>
+  LF_INLINE void look(int begin, int end, const Store& store, const Observe& observe) {
+    for (int i = 0; i < n_; ++i) {
+      for_series(due_[i].done, due_[i].step, due_[i].every, begin, end, [&](const Series& series) LF_INLINED {
+        if (i < n_recordings_) {
+          store(i, series);
+        } else {
+          observe(i - n_recordings_, series);
+        }
+      });
+    }
+  }
+
+  // Calls observe(a Series) for those of an observation, which are still to come.
+  template <class Observe>
+  LF_INLINE void foresee(int observation, int begin, int end, const Observe& observe) const {
+    const Due& due = due_[n_recordings_ + observation];
+    int64_t done = due.done, step = due.step;
+    for_series(done, step, due.every, begin, end, observe);
   }
 
  private:
@@ -76,14 +120,29 @@ class Looks {
     int64_t first, every;
     int64_t done;  // how many looks lie behind
     unsigned reads;
-    int64_t step;  // after which it looks next
+    bool at_once;       // not to be put off
+    int64_t step;       // after which it looks next
+    int64_t unplanned;  // the first such step beyond those that are planned
   };
 
-  void sooner(const Due& due) { next_ = due.step < next_ ? due.step : next_; }
+  template <class Work>
+  LF_INLINE void for_series(int64_t& done, int64_t& step, int64_t every, int begin, int end, const Work& work) const {
+    for (int i = begin; i < end; ++i) {
+      if (planned_[i] != step) continue;
+      const int first = i;
+      const int64_t index = done;
+      for (; i < end && planned_[i] == step; ++i) {
+        ++done;
+        step += every;
+      }
+      work(Series{index, first, i - first});
+    }
+  }
 
   Due due_[kMaxRecordings + kMaxObservations];
-  int n_, n_recordings_;
-  int64_t next_;
+  int n_, n_recordings_, n_planned_;
+  unsigned reads_[kLooksTogether];
+  int64_t end_, next_, planned_[kLooksTogether];
 };
 
 }  // namespace lf::LF_ISA
