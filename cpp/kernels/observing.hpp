@@ -54,9 +54,10 @@ class Observing {
   // Sums over a step, which are no look at a state.
   void account(const T (&sums)[3], const Seen<T>& seen, const Stretch<Real>& stretch) const {
     const T* const values[] = {sums, sums + 1, sums + 2};
+    const Series one{0, 0, 1};
     for (int i = 0; i < problem_->n_observations; ++i) {
       if (problem_->observations[i].reduction != Reduction::work) continue;
-      work(look_of(i, Series{0, 0, 1}, values, seen, stretch));
+      work(look_of(i, one, values, seen, stretch));
     }
   }
 

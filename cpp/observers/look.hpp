@@ -55,7 +55,7 @@ struct Look {
   using Real = RealOf<T>;
 
   const Seen<T>& seen;
-  Series series;           // which of the looks are its own
+  const Series& series;    // which of the looks are its own
   const T* const* values;  // of each source, one for each look
   const int64_t* sizes;
   const double* numbers;
