@@ -54,6 +54,7 @@ LOOKS = "tests/test_observers.py -k 'same_bits_as_the_twin'"
 TOGETHER = "tests/test_observers.py -k made_together"
 COUNTS = "tests/test_observers.py -k counts_of_frozen"
 ARRIVALS = "tests/test_work_and_arrivals.py"
+STOPS = f"{ARRIVALS} -k 'among_others or ends_with_the_arrival'"
 WALLS = "tests/test_boundaries.py"
 BATCH = "tests/test_batch.py::test_same_bits_on_every_level"
 LINE = f"{BATCH} -k '1]'"
@@ -263,14 +264,15 @@ MUTATIONS = [
     ),
     Mutation("levels every look", "observers/lags.hpp", "place = index >> level", "place = index", LOOKS),
     Mutation(
-        "looks put off beyond a move", "kernels/looks.hpp", " || o.restart_x ||", " ||", ARRIVALS,
+        "looks put off beyond a move", "kernels/looks.hpp", " || o.restart_x ||", " ||",
+        f"{ARRIVALS} -k 'chunks and restart'",
     ),
     Mutation(
-        "accepted until later looks", "kernels/looks.hpp", " || (tests && o.stops)", "", ARRIVALS,
+        "accepted until later looks", "kernels/looks.hpp", " || (tests && o.stops)", "", STOPS,
     ),
     Mutation(
         "looks go on where a particle is stopped", "kernels/group.hpp",
-        "          end = series.begin + first + 1;\n", "", ARRIVALS,
+        "          end = series.begin + first + 1;\n", "", STOPS,
     ),
     Mutation(
         "U at the first look", "kernels/block.hpp", "evaluate(kReadsEnergy, kept_x_ + i)",
