@@ -521,6 +521,7 @@ def test_two_that_stop_among_others(scheme):
         for name in ("positions", "velocities"):
             np.testing.assert_array_equal(getattr(whole, name), getattr(single, name))
         np.testing.assert_array_equal(frames.positions[-1], whole.positions)
+        np.testing.assert_array_equal(whole.state.accepted, single.state.accepted)
         for a, b in zip(whole.observers, single.observers, strict=True):
             for mine, other in zip(a._contents.observed.arrays, b._contents.observed.arrays, strict=True):
                 np.testing.assert_array_equal(mine, other, err_msg=repr(a))
