@@ -138,6 +138,50 @@ def test_same_bits_as_the_twin(potential_name, scheme_name, precision):
         compare_with_twin(make, potential, scheme, 20, n_particles=n, precision=precision)
 
 
+def put_off(scheme, every=1, start=0):
+    """What reads no gradient, so that looks along a line are made several at a time."""
+    when = {"every": every, "start": start}
+    energy = "energy" if not scheme.metropolised else "x[0]"
+    result = [
+        obs.Moments(**when),
+        obs.Histogram("x[0]", bins=7, range=(-1.25, 1), **when),
+        obs.Histogram(["x[0]", energy], bins=(5, 4), range=((-1.5, 1.5), (0.25, 3)), **when),
+        obs.MeanSquaredDisplacement(**when, longest=60 * every, points=6),
+        obs.FirstPassage("x[0] > 0.5", **when),
+        obs.Transitions([f"{energy} < 0.5", "x[0] > 0.5"], lag=3 * every, **when),
+    ]
+    if not scheme.overdamped:
+        result += [obs.Temperature("kinetic", **when), obs.Expectation(["v[0]", product], **when)]
+    return result
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("scheme", [ULA, MALA, BAOAB], ids=repr)
+def test_looks_that_are_made_together(scheme, precision):
+    def make():
+        return [o for when in ((1, 0), (1, 21), (2, 1), (7, 3)) for o in put_off(scheme, *when)]
+
+    for n in (1, 5, 70, 150):
+        compare_with_twin(make, WELL, scheme, 60, n_particles=n, precision=precision)
+
+
+@pytest.mark.parametrize("name", ["ULA", "MALA", "BAOAB"])
+@pytest.mark.parametrize("n", [1, 5, 70])
+def test_looks_that_are_made_together_or_one_by_one(name, n):
+    """Also where numbers of the potential, or kT, change from step to step."""
+    ramp = lf.Schedule([0.0, 1.0], [1.0, 3.0])
+    friction = {"friction": 1.0} if name == "BAOAB" else {}
+    for barrier, kT in ((1.0, 1.0), (ramp, 1.0), (1.0, ramp)):
+        u, scheme = lf.potentials.DoubleWell(barrier=barrier), getattr(lf, name)(step_size=0.05, kT=kT, **friction)
+        runs = []
+        for parts in ([50], [1] * 50):
+            observers = [*put_off(scheme), *put_off(scheme, 3, 2)]
+            runs.append(lf.Simulation(u, scheme, n_particles=n, seed=5, observers=observers))
+            for n_steps in parts:
+                runs[-1].run(n_steps)
+        assert_same(*(run.observers for run in runs))
+
+
 @pytest.mark.parametrize(("potential_name", "scheme_name", "precision"), covering())
 def test_energies_and_gradients_of_every_potential(potential_name, scheme_name, precision):
     """Also where the scheme has no use for them after a step, or none at all."""

@@ -493,6 +493,41 @@ def test_two_that_stop():
     np.testing.assert_array_equal(run.state.stopped, np.where(steps.min(axis=0) < 1000, steps.min(axis=0), -1))
 
 
+@each_scheme
+def test_two_that_stop_among_others(scheme):
+    """In one run or in single steps; they may arrive between the looks of either."""
+
+    def run(parts, n):
+        watching = [
+            obs.FirstPassage(["x > 0.25", "x > 0"], on_arrival="stop"),
+            obs.FirstPassage("x < -1", on_arrival="stop", every=3, start=1),
+            obs.Moments(),
+            obs.MeanSquaredDisplacement(every=2, longest=20),
+            obs.Histogram("x[0]", bins=5, range=(-2, 2)),
+            obs.Transitions(["x < -0.5", "x > -0.25"], lag=5),
+        ]
+        made = lf.Simulation(
+            *(WELL, SCHEMES[scheme](h=1 / 50)),
+            **{"n_particles": n, "seed": 6, "initial": [-0.5], "observers": watching},
+        )
+        frames = obs.Frames(every=2)
+        made.run(parts[0], record=[frames])
+        for part in parts[1:]:
+            made.run(part)
+        return made, frames
+
+    for n in (5, 70):
+        (whole, frames), (single, _) = run([100], n), run([1] * 100, n)
+        assert n < 70 or all(stop.arrived.any() for stop in whole.observers[:2])
+        for name in ("positions", "velocities"):
+            np.testing.assert_array_equal(getattr(whole, name), getattr(single, name))
+        np.testing.assert_array_equal(frames.positions[-1], whole.positions)
+        np.testing.assert_array_equal(whole.state.accepted, single.state.accepted)
+        for a, b in zip(whole.observers, single.observers, strict=True):
+            for mine, other in zip(a._contents.observed.arrays, b._contents.observed.arrays, strict=True):
+                np.testing.assert_array_equal(mine, other, err_msg=repr(a))
+
+
 def test_those_that_are_there_from_the_start():
     start = [[0.5], [-0.5]]
     stop = passage("stop")

@@ -51,9 +51,11 @@ CUT_STAGES = "tests/test_runner.py::test_a_run_that_is_cut_where_a_stage_begins"
 INTERRUPT = "tests/test_runner.py::test_an_interrupt_just_after_the_kernels[cpp]"
 OBSERVERS = "tests/test_runner.py::test_several_observers_at_once[BAOAB-cpp]"
 LOOKS = "tests/test_observers.py -k 'same_bits_as_the_twin'"
+TOGETHER = "tests/test_observers.py -k made_together"
 COUNTS = "tests/test_observers.py -k counts_of_frozen"
 ARRIVALS = "tests/test_work_and_arrivals.py"
 INTERVALS = "tests/test_intervals.py -k compiled_conditions"
+STOPS = f"{ARRIVALS} -k 'among_others or ends_with_the_arrival'"
 WALLS = "tests/test_boundaries.py"
 BATCH = "tests/test_batch.py::test_same_bits_on_every_level"
 LINE = f"{BATCH} -k '1]'"
@@ -122,7 +124,7 @@ MUTATIONS = [
     ),
     Mutation(
         "velocities not recorded", "kernels/group.hpp",
-        "      if (r.velocities) write(r.velocities + offset, v_, last_v_);\n", "", OBSERVERS,
+        "      if (r.velocities) write(r.velocities + offset, v + (series.begin + k), last_v_);\n", "", OBSERVERS,
     ),
     Mutation(
         "frozen particle shown as it is", "kernels/group.hpp", "frozen_[lane] ? last : current", "current",
@@ -130,15 +132,15 @@ MUTATIONS = [
     ),
     Mutation(
         "last finite state not kept", "kernels/group.hpp",
-        "      set_lane(last_x_[c], lane, get_lane(x_[c], lane));\n", "", FROZEN("ULA"),
+        "      set_lane(last_x_[c], lane, get_lane(x[c], lane));\n", "", FROZEN("ULA"),
     ),
     Mutation(
         "last finite velocity not kept", "kernels/group.hpp",
-        "      if (problem_.has_velocities()) set_lane(last_v_[c], lane, get_lane(v_[c], lane));\n", "",
+        "      if (problem_.has_velocities()) set_lane(last_v_[c], lane, get_lane(v[c], lane));\n", "",
         FROZEN("BAOAB"),
     ),
     Mutation(
-        "infinite velocity overlooked", "kernels/group.hpp", "sum += v_[c] * T(Real(0))", "sum += T(Real(0))",
+        "infinite velocity overlooked", "kernels/group.hpp", "sum += v[c] * T(Real(0))", "sum += T(Real(0))",
         "tests/test_divergence.py -k velocity_alone",
     ),
     Mutation(
@@ -234,24 +236,24 @@ MUTATIONS = [
     Mutation("components of one normal", "kernels/block.hpp", "apply(cell, c, xi + c)", "apply(cell, c, xi)", WALK),
     # ---- what falls on a step
     Mutation(
-        "recordings off by one", "kernels/looks.hpp", "past / due_[i].every + 1", "past / due_[i].every", CUT_FRAMES,
+        "recordings off by one", "kernels/looks.hpp", "past / due.every + 1", "past / due.every", CUT_FRAMES,
     ),
     Mutation(
         "second recording lost", "kernels/looks.hpp",
-        "i < n_; ++i) {\n      if (due_[i].step == step)", "i < 1; ++i) {\n      if (due_[i].step == step)", OBSERVERS,
+        "i < n_; ++i) {\n      for_series(", "i < 1; ++i) {\n      for_series(", OBSERVERS,
     ),
     # ---- observers, and what they do
     Mutation(
-        "products of one value", "observers/sums.hpp", "return relative(e, lane, particle) * b;", "return b * b;",
-        LOOKS,
+        "products of one value", "observers/sums.hpp", "return relative(e, i, look, lane, particle) * b;",
+        "return b * b;", LOOKS,
     ),
     Mutation(
-        "values not relative to the first", "observers/sums.hpp", "if (at.index == 0) {", "if (at.index == 1) {",
-        LOOKS,
+        "values not relative to the first", "observers/sums.hpp", "at.series.index == 0 && i < k",
+        "at.series.index == 1 && i < k", LOOKS,
     ),
     Mutation(
-        "batches begin one late", "observers/sums.hpp", "(1 + at.index / at.sizes[3])",
-        "(1 + (at.index + 1) / at.sizes[3])", LOOKS,
+        "batches begin one late", "observers/sums.hpp", "number = (at.series.index + begin) / length",
+        "number = (at.series.index + begin + 1) / length", LOOKS,
     ),
     Mutation(
         "bin of the upper end", "observers/histogram.hpp", "(place >= 0.0) & (place < n)",
@@ -262,15 +264,35 @@ MUTATIONS = [
         "slot - lag + (lag > slot ? p - 1 : 0)", LOOKS,
     ),
     Mutation(
-        "batches of pairs begin one late", "observers/lags.hpp", "(1 + at.index / at.sizes[5])",
-        "(1 + (at.index + 1) / at.sizes[5])", LOOKS,
+        "batches of pairs begin one late", "observers/lags.hpp", "(1 + index / at.sizes[5])",
+        "(1 + (index + 1) / at.sizes[5])", LOOKS,
     ),
-    Mutation("levels every look", "observers/lags.hpp", "look = at.index >> level", "look = at.index", LOOKS),
+    Mutation("levels every look", "observers/lags.hpp", "place = index >> level", "place = index", LOOKS),
+    Mutation(
+        "looks put off beyond a move", "kernels/looks.hpp", " || o.restart_x ||", " ||",
+        f"{ARRIVALS} -k 'chunks and restart'",
+    ),
+    Mutation(
+        "accepted until later looks", "kernels/looks.hpp", " || (tests && o.stops)", "", STOPS,
+    ),
+    Mutation(
+        "looks go on where a particle is stopped", "kernels/group.hpp",
+        "          end = series.begin + first + 1;\n", "", STOPS,
+    ),
+    Mutation(
+        "U at the first look", "kernels/block.hpp", "evaluate(kReadsEnergy, kept_x_ + i)",
+        "evaluate(kReadsEnergy, kept_x_)", TOGETHER,
+    ),
+    Mutation(
+        "looks of a series once", "kernels/looks.hpp", "work(Series{index, first, i - first});",
+        "work(Series{index, first, 1});", TOGETHER,
+    ),
+    Mutation("velocity of another look", "kernels/block.hpp", "kept_v_[n_kept_] = s.v;", "kept_v_[0] = s.v;", TOGETHER),
     Mutation("looks counted twice", "kernels/block.hpp", "        this->forget_looks(true);\n", "", COUNTS),
     Mutation("counts not restored", "kernels/group.hpp", "weight_ = take_back ? -1 : 1;", "weight_ = 1;", COUNTS),
     Mutation(
         "half step from the wrong side", "kernels/observing.hpp",
-        "seen.v[c] + CoefficientsAt", "seen.v[c] - CoefficientsAt",
+        "v[c] + CoefficientsAt", "v[c] - CoefficientsAt",
         "tests/test_observers_values.py -k 'emperature'",
     ),
     Mutation(
@@ -285,7 +307,7 @@ MUTATIONS = [
         ARRIVALS,
     ),
     Mutation(
-        "infinity arrives", "kernels/group.hpp", " || get_lane(not_finite(), lane) != Real(0)) continue;",
+        "infinity arrives", "kernels/group.hpp", " || get_lane(bad, lane) != Real(0)) continue;",
         ") continue;", ARRIVALS,
     ),
     Mutation(
@@ -371,6 +393,13 @@ MUTATIONS = [
     ),
     Mutation(
         "the last of several intervals alone", "kernels/alarm.hpp", "above = lo < above ? lo : above;", "above = lo;",
+        INTERVALS,
+    ),
+    Mutation(
+        "looks after the alarm", "kernels/looks.hpp", "    n_planned_ = last + 1;\n", "", INTERVALS,
+    ),
+    Mutation(
+        "the alarm at a later step", "kernels/block.hpp", "look = stop = until = step + 1;", "look = stop = until;",
         INTERVALS,
     ),
     # ---- the runner

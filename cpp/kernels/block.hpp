@@ -38,9 +38,9 @@ class Block : public Group<Real, T> {
 
  private:
   using Base::accepted_, Base::alarm_, Base::dim_, Base::energy_, Base::energy_is_current_, Base::forward_, Base::g_,
-      Base::gradient_is_current_, Base::key_, Base::lanes_, Base::looks_, Base::normals_, Base::old_energy_,
-      Base::old_g_, Base::old_x_, Base::problem_, Base::program_, Base::scratch_, Base::stretch_, Base::uniforms_,
-      Base::rang_, Base::signs_, Base::v_, Base::waiting_, Base::x_, Base::xi_;
+      Base::gradient_is_current_, Base::kept_u_, Base::kept_v_, Base::kept_x_, Base::key_, Base::lanes_, Base::looks_,
+      Base::normals_, Base::old_energy_, Base::old_g_, Base::old_x_, Base::problem_, Base::program_, Base::rang_,
+      Base::scratch_, Base::signs_, Base::stretch_, Base::uniforms_, Base::v_, Base::waiting_, Base::x_, Base::xi_;
   using Step = typename Base::Step;
   template <class Cell>
   using AtCell = CoefficientsAt<T, Cell>;
@@ -49,9 +49,10 @@ class Block : public Group<Real, T> {
   void advance(bool checked) {
     const int64_t end = stretch_->first_step + stretch_->n_steps;
     energy_is_accounted_ = false;
-    this->begin_looks(!checked && on_line<T, Potential>() && in_line(problem_));
+    this->begin_looks(!checked && keeps());
+    plan_looks(checked);
     for (int64_t step = stretch_->first_step; step < end;) {
-      int64_t stop = looks_.next() < end ? looks_.next() : end;
+      int64_t stop = looks_.last() < end ? looks_.last() : end;
       if (problem_.accountant >= 0) {
         stop = step + 1;
         if (!this->all_frozen()) make_accounted_step(step);
@@ -60,60 +61,82 @@ class Block : public Group<Real, T> {
         stop = end_of_row(*stretch_, step, stop);
       }
       if (checked) stop = step + 1;
-      rang_ = false;
-      if (problem_.accountant < 0 && !this->all_frozen()) stop -= make_steps(stop - step);
-      step = stop;
+      if (problem_.accountant >= 0 || this->all_frozen()) {
+        step = stop;
+      } else {
+        step = make_steps(step, stop);
+      }
       if (checked) this->freeze_diverged(step);
-      if (problem_.accountant >= 0) this->account(step, sums_);
-      if (step == looks_.next() || rang_) look_after(step);
+      if (problem_.accountant >= 0) this->account(sums_);
+      if (rang_) looks_.ring(step);
+      if (step == looks_.last()) {
+        look();
+        plan_looks(checked);
+      }
     }
   }
 
-  void look_after(int64_t step) {
-    T now;
-    const T* energy = &energy_;
-    if (const unsigned reads = looks_.reads(step)) {
-      // What the next step would compute first, so that it costs nothing; the energy has a sum of its own.
-      if ((reads & kReadsGradient) && !gradient_is_current_) {
-        evaluate(kReadsGradient);
-        gradient_is_current_ = true;
-      }
-      if ((reads & kReadsEnergy) && !energy_is_current_) {
-        now = evaluate(kReadsEnergy);
-        energy = &now;
-      }
-    }
-    if (this->look(step, energy)) energy_is_accounted_ = false;
+  // Whether states are in registers, and kept for looks that are planned.
+  bool keeps() const {
+    if constexpr (on_line<T, Potential>()) return in_line(problem_);
+    return false;
   }
 
-  // How many of the steps are left: after one at which the alarm rings, the others are not made.
-  int64_t make_steps(int64_t n) {
+  void plan_looks(bool checked) {
+    looks_.plan(keeps() && !checked ? kLooksTogether : 1);
+    n_kept_ = 0;
+    rang_ = false;
+  }
+
+  void look() {
+    const int last = looks_.planned() - 1;
+    // What the next step would compute first, so that it costs nothing; the energy has a sum of its own.
+    if ((looks_.reads(last) & kReadsGradient) && !gradient_is_current_) {
+      evaluate(kReadsGradient);
+      gradient_is_current_ = true;
+    }
+    for (int i = 0; i <= last; ++i) {
+      if (!(looks_.reads(i) & kReadsEnergy)) continue;
+      if (i == last) {
+        kept_u_[i] = energy_is_current_ ? energy_ : evaluate(kReadsEnergy);
+      } else {
+        kept_u_[i] = evaluate(kReadsEnergy, kept_x_ + i);
+      }
+    }
+    if (Base::look(keeps())) energy_is_accounted_ = false;
+  }
+
+  // The last step that was made: `stop`, or one at which the alarm rings.
+  int64_t make_steps(int64_t step, int64_t stop) {
     if constexpr (on_line<T, Potential>()) {
-      if (in_line(problem_)) {
-        if (problem_.properties & kTests) return along_line<true>(n);
-        return along_line<false>(n);
+      if (keeps()) {
+        if (problem_.properties & kTests) return along_line<true>(step, stop);
+        return along_line<false>(step, stop);
       }
     }
     if constexpr (off_line<T>()) {
       const Potential potential = this->potential(dim_);
-      for (; n > 0; --n) step_in_passes(potential);
+      for (; step < stop; ++step) step_in_passes(potential);
     }
-    return 0;
+    return stop;
   }
 
-  // U at the present positions, its gradient, or both; a call, for what is wanted now and then, or folded.
-  __attribute__((noinline)) T evaluate(unsigned what) {
-    const Potential potential = this->potential(dim_);
-    const T* x = problem_.bounded() ? this->folded_positions() : x_;
-    T energy = T(Real(0));
-    if (what == kReadsEnergy) return potential.energy(x, scratch_);
-    if (what == kReadsGradient) {
-      potential.gradient(x, g_, scratch_);
-    } else {
-      energy = potential.energy_gradient(x, g_, scratch_);
+  // U at the present positions, its gradient, or both.
+  T evaluate(unsigned what) {
+    const T energy = evaluate(what, problem_.bounded() ? this->folded_positions() : x_);
+    if (problem_.bounded() && (what & kReadsGradient)) {
+      for (int c = 0; c < dim_; ++c) g_[c] = signs_[c] * g_[c];
     }
-    for (int c = 0; problem_.bounded() && c < dim_; ++c) g_[c] = signs_[c] * g_[c];
     return energy;
+  }
+
+  // At x; a call, for what is wanted now and then, or folded.
+  __attribute__((noinline)) T evaluate(unsigned what, const T* x) {
+    const Potential potential = this->potential(dim_);
+    if (what == kReadsEnergy) return potential.energy(x, scratch_);
+    if (what == (kReadsEnergy | kReadsGradient)) return potential.energy_gradient(x, g_, scratch_);
+    potential.gradient(x, g_, scratch_);
+    return T(Real(0));
   }
 
   Potential potential(int dim) const { return make_potential<Potential>(this->parameters(), dim, problem_.external); }
@@ -124,7 +147,7 @@ class Block : public Group<Real, T> {
   // step, memory would cost as much as the arithmetic, and for a single particle, where the time of a step is the
   // latency of the recursion, more. `tests`: what only programs with a test need takes registers too.
   template <bool tests>
-  __attribute__((noinline)) int64_t along_line(int64_t n) {
+  __attribute__((noinline)) int64_t along_line(int64_t step, int64_t stop) {
     const Potential potential = this->potential(1);
     const Step* const begin = program_;
     const Step* const end = program_ + problem_.n_instructions;
@@ -137,57 +160,65 @@ class Block : public Group<Real, T> {
     s.next_xi = xi_[0];
     T energy = energy_, old_x = s.x, old_gradient = s.gradient, old_energy = energy, forward = energy;
     bool gradient_is_current = gradient_is_current_, energy_is_current = energy_is_current_;
-    for (; n > 0; --n) {
-      for (const Step* i = begin; i != end; ++i) {
-        const unsigned properties = i->properties;
-        if (tests && (properties & kReadsEnergy)) {
-          if (!(gradient_is_current && energy_is_current)) {
-            energy = potential.energy_gradient(&s.x, &s.gradient, scratch_);
-            gradient_is_current = energy_is_current = true;
+    for (;;) {
+      int64_t look = n_kept_ < looks_.planned() ? looks_.steps()[n_kept_] : stop + 1;
+      for (int64_t until = look < stop ? look : stop; step < until; ++step) {
+        for (const Step* i = begin; i != end; ++i) {
+          const unsigned properties = i->properties;
+          if (tests && (properties & kReadsEnergy)) {
+            if (!(gradient_is_current && energy_is_current)) {
+              energy = potential.energy_gradient(&s.x, &s.gradient, scratch_);
+              gradient_is_current = energy_is_current = true;
+            }
+          } else if ((properties & kReadsGradient) && !gradient_is_current) {
+            potential.gradient(&s.x, &s.gradient, scratch_);
+            gradient_is_current = true;
           }
-        } else if ((properties & kReadsGradient) && !gradient_is_current) {
-          potential.gradient(&s.x, &s.gradient, scratch_);
-          gradient_is_current = true;
-        }
-        if (properties & kDrawsNormals) {
-          if (normal == last_normal) {
-            normals_.refill(lanes_, key_);
-            normal = normals_.begin();
-            last_normal = normals_.end();
+          if (properties & kDrawsNormals) {
+            if (normal == last_normal) {
+              normals_.refill(lanes_, key_);
+              normal = normals_.begin();
+              last_normal = normals_.end();
+            }
+            s.xi = s.next_xi;
+            s.next_xi = *normal++;
+            if (!ahead) s.xi = s.next_xi;
           }
-          s.xi = s.next_xi;
-          s.next_xi = *normal++;
-          if (!ahead) s.xi = s.next_xi;
-        }
-        const AtCell<T> k{i->coefficients, 0};
-        if constexpr (tests) {
-          if (properties & kProposes) {
-            old_x = s.x;
-            old_gradient = s.gradient;
-            old_energy = energy;
-          } else if (properties & kTests) {
-            using namespace of_metropolis;
-            const T backward = squared_noise(s.x, s.gradient, old_x, k[mobility]);
-            const T ratio =
-                log_acceptance(energy - old_energy, forward, backward, k[inverse_kT], k[quarter_drag_over_kTh]);
-            const auto accept = accepts(uniforms_.next(lanes_, key_), ratio);
-            accepted_ += select(accept, T(Real(1)), T(Real(0)));
-            energy = select(accept, energy, old_energy);
-            s.x = select(accept, s.x, old_x);
-            s.gradient = select(accept, s.gradient, old_gradient);
+          const AtCell<T> k{i->coefficients, 0};
+          if constexpr (tests) {
+            if (properties & kProposes) {
+              old_x = s.x;
+              old_gradient = s.gradient;
+              old_energy = energy;
+            } else if (properties & kTests) {
+              using namespace of_metropolis;
+              const T backward = squared_noise(s.x, s.gradient, old_x, k[mobility]);
+              const T ratio =
+                  log_acceptance(energy - old_energy, forward, backward, k[inverse_kT], k[quarter_drag_over_kTh]);
+              const auto accept = accepts(uniforms_.next(lanes_, key_), ratio);
+              accepted_ += select(accept, T(Real(1)), T(Real(0)));
+              energy = select(accept, energy, old_energy);
+              s.x = select(accept, s.x, old_x);
+              s.gradient = select(accept, s.gradient, old_gradient);
+            }
           }
+          apply<0>(i->operation, s, k);
+          if (tests && (properties & kProposes)) {
+            forward = squared_noise(old_x, old_gradient, s.x, k[of_propose::mobility]);
+          }
+          if (properties & kMoves) gradient_is_current = energy_is_current = false;
         }
-        apply<0>(i->operation, s, k);
-        if (tests && (properties & kProposes)) {
-          forward = squared_noise(old_x, old_gradient, s.x, k[of_propose::mobility]);
+        if (waiting && alarm_.rings(s.x)) {
+          rang_ = true;
+          look = stop = until = step + 1;
         }
-        if (properties & kMoves) gradient_is_current = energy_is_current = false;
       }
-      if (waiting && alarm_.rings(s.x)) {
-        rang_ = true;
-        --n;
-        break;
+      if (step == look) {
+        kept_x_[n_kept_] = s.x;
+        if (problem_.has_velocities()) kept_v_[n_kept_] = s.v;
+        ++n_kept_;
       }
+      if (step == stop) break;
     }
     // Stores are what costs most where steps are few.
     x_[0] = s.x;
@@ -198,7 +229,7 @@ class Block : public Group<Real, T> {
     gradient_is_current_ = gradient_is_current;
     energy_is_current_ = energy_is_current;
     normals_.drop_until(normal);
-    return n;
+    return stop;
   }
 
   // --- any number of dimensions
@@ -380,6 +411,7 @@ class Block : public Group<Real, T> {
     });
   }
 
+  int n_kept_;          // states at planned looks
   T sums_[3];           // of the last step
   T accounted_energy_;  // U at the positions and the present row, where energies are accounted for
   bool energy_is_accounted_;

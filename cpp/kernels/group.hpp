@@ -69,6 +69,10 @@ class Group {
     const int folded = problem.bounded() ? dim_ : 0;
     signs_ = arena_.take<T>(folded);
     for (T*& folded_array : folded_) folded_array = arena_.take<T>(folded);
+    const int together = in_line(problem) ? kLooksTogether : 0;
+    kept_x_ = arena_.take<T>(together);
+    kept_v_ = arena_.take<T>(problem.has_velocities() ? together : 0);
+    kept_u_ = arena_.take<T>(together > 0 ? together : 1);
     normal_rows_ = arena_.take<T>(Normals::kRows);
     uniform_rows_ = arena_.take<T>(Uniforms::kRows);
     coefficients_.take(problem, arena_);
@@ -124,32 +128,56 @@ class Group {
   void positions_changed() { gradient_is_current_ = energy_is_current_ = false; }
 
   // What was summed over the operations of a step, to the observers that ask for it; and the kinetic energies they sum.
-  void account(int64_t step, const T (&sums)[3]) { observing_.account(sums, seen(step, nullptr), *stretch_); }
+  void account(const T (&sums)[3]) { observing_.account(sums, seen(x_, v_, nullptr), *stretch_); }
   T kinetic_energy() {
-    return T(Real(0.5)) * observing_.value_of(problem_.observations[problem_.accountant].sources[0], seen(0, nullptr));
+    T room;
+    const Source<Real>& source = problem_.observations[problem_.accountant].sources[0];
+    return T(Real(0.5)) * *observing_.values_of(source, Series{0, 0, 1}, seen(x_, v_, nullptr), &room);
   }
 
-  // The state to those that look at it after step number `step`; U is there if it is read. Whether that moved a
-  // particle.
-  __attribute__((noinline)) bool look(int64_t step, const T* energy) {
-    const auto store = [&](int i, int64_t index) {
+  // The planned looks, at the states that were kept, or the one at the present state; U is there if it is read. Whether
+  // that moved a particle.
+  __attribute__((noinline)) bool look(bool kept) {
+    const T *const x = kept ? kept_x_ : x_, *const v = kept ? kept_v_ : v_;
+    const auto store = [&](int i, const Series& series) {
       const Recording<Real>& r = stretch_->recordings[i];
-      const int64_t offset = index * problem_.n_particles * dim_;
-      write(r.positions + offset, x_, last_x_);
-      if (r.velocities) write(r.velocities + offset, v_, last_v_);
+      for (int k = 0; k < series.n; ++k) {
+        const int64_t offset = (series.index + k) * problem_.n_particles * dim_;
+        write(r.positions + offset, x + (series.begin + k), last_x_);
+        if (r.velocities) write(r.velocities + offset, v + (series.begin + k), last_v_);
+      }
     };
-    arrived_ = false;
-    const Seen<T> now = seen(step, energy);
-    const auto observe = [&](int i, int64_t index) { observing_.look(i, index, now, *stretch_); };
-    looks_.look(step, store, observe);
-    const bool moved = arrived_ && move_arrived(step);
-    if (waiting_ && (rang_ || arrived_)) set_alarm();
+    bool moved = false, changed = rang_;
+    // Up to where a particle is stopped, whom nobody sees from then on.
+    for (int begin = 0, end; begin < looks_.planned(); begin = end) {
+      const Seen<T> now = seen(x, v, kept_u_);
+      end = looks_.planned();
+      bool stops = false;
+      for (int i = 0; i < problem_.n_observations; ++i) {
+        if (!problem_.observations[i].stops) continue;
+        looks_.foresee(i, begin, end, [&](const Series& series) LF_INLINED {
+          if (series.begin >= end) return;
+          const int first = observing_.first_arrival(i, series, now, *stretch_);
+          if (first == series.n) return;
+          end = series.begin + first + 1;
+          stops = true;
+        });
+      }
+      arrived_ = false;
+      looks_.look(begin, end, store, [&](int i, const Series& series) LF_INLINED {
+        if (stops || !problem_.observations[i].stops) observing_.look(i, series, now, *stretch_);
+      });
+      if (!arrived_) continue;
+      changed = true;
+      moved = move_arrived(looks_.steps()[end - 1], x + (end - 1), v + (end - 1)) || moved;
+    }
+    if (waiting_ && changed) set_alarm();
     return moved;
   }
 
   // Before the first step; `waiting`: whether observers that wait for something are told by the alarm.
   void begin_looks(bool waiting) {
-    waiting_ = false;
+    waiting_ = rang_ = false;
     looks_.begin(problem_, *stretch_, [&](const Observation<Real>& o) {
       const bool waits = waiting && Alarm<Real, T>::waits(o, *stretch_);
       waiting_ = waiting_ || waits;
@@ -169,7 +197,7 @@ class Group {
   // --- divergence: a state that is not finite stays so, hence a look at the end of a run is enough
 
   bool any_divergence() const {
-    const T bad = not_finite();
+    const T bad = not_finite(x_, v_);
     for (int lane = 0; lane < valid_; ++lane) {
       if (!frozen_[lane] && get_lane(bad, lane) != Real(0)) return true;
     }
@@ -178,7 +206,7 @@ class Group {
 
   // Freezes the lanes that step number `step` made non-finite; the others go on.
   void freeze_diverged(int64_t step) {
-    const T bad = not_finite();
+    const T bad = not_finite(x_, v_);
     for (int lane = 0; lane < valid_; ++lane) {
       if (frozen_[lane]) continue;
       if (get_lane(bad, lane) != Real(0)) {
@@ -186,7 +214,7 @@ class Group {
         stretch_->diverged[particle(lane)] = step;
         continue;
       }
-      keep(lane);
+      show(lane, x_, v_);
     }
   }
 
@@ -211,11 +239,11 @@ class Group {
     const int64_t i = first_ + (lane < valid_ ? lane : valid_ - 1);
     return stretch_->particles ? stretch_->particles[i] : i;
   }
-  // The state as it is shown, in the box.
-  Seen<T> seen(int64_t step, const T* energy) {
+  // The state as it is shown, in the box, or states that were kept.
+  Seen<T> seen(const T* x, const T* v, const T* energy) {
     const PackedCoefficient<T>* last = program_[problem_.n_instructions - 1].coefficients;
     const bool together = whole() && !any_frozen_;
-    Seen<T> s{x_,     x_,       v_,      g_,      energy,   last, step, first_, stretch_->particles,
+    Seen<T> s{x,      x,        v,       g_,      energy,   last, looks_.steps(), first_, stretch_->particles,
               valid_, together, frozen_, weight_, &arrived_};
     if (problem_.bounded()) {
       s.x = folded_positions();
@@ -231,19 +259,20 @@ class Group {
   // All lanes, side by side.
   bool whole() const { return valid_ == kLanes && !stretch_->particles; }
 
-  // The state of a lane is the one to show, whatever becomes of it.
-  void keep(int lane) {
+  // This state of a lane is the one to show, whatever becomes of it.
+  void show(int lane, const T* x, const T* v) {
     set_lane(last_accepted_, lane, get_lane(accepted_, lane));
     for (int c = 0; c < dim_; ++c) {
-      set_lane(last_x_[c], lane, get_lane(x_[c], lane));
-      if (problem_.has_velocities()) set_lane(last_v_[c], lane, get_lane(v_[c], lane));
+      set_lane(last_x_[c], lane, get_lane(x[c], lane));
+      if (problem_.has_velocities()) set_lane(last_v_[c], lane, get_lane(v[c], lane));
     }
   }
 
   // What observers make of the particles that have arrived after this step, when all have looked: those that one stops
-  // are not put elsewhere by another. Whether any was.
-  bool move_arrived(int64_t step) {
+  // are not put elsewhere by another. x and v are the state there. Whether any was.
+  bool move_arrived(int64_t step, const T* x, const T* v) {
     bool moved = false;
+    const T bad = not_finite(x, v);
     for (int turn = 0; turn < 2; ++turn) {
       const bool stops = turn == 0;
       for (int i = 0; i < problem_.n_observations; ++i) {
@@ -252,9 +281,9 @@ class Group {
         const int64_t* const marks = stretch_->accumulators[i].marks + (stops ? 0 : problem_.n_particles);
         for (int lane = 0; lane < valid_; ++lane) {
           // what is not finite stays so, for the look at the end of the run
-          if (frozen_[lane] || marks[particle(lane)] != step || get_lane(not_finite(), lane) != Real(0)) continue;
+          if (frozen_[lane] || marks[particle(lane)] != step || get_lane(bad, lane) != Real(0)) continue;
           if (stops) {
-            keep(lane);
+            show(lane, x, v);
             frozen_[lane] = any_frozen_ = true;
             continue;
           }
@@ -263,7 +292,7 @@ class Group {
             set_lane(x_[c], lane, o.restart_x[particle(lane) * dim_ + c]);
             if (problem_.has_velocities()) set_lane(v_[c], lane, o.restart_v[particle(lane) * dim_ + c]);
           }
-          keep(lane);  // where it stays if the next step is its last
+          show(lane, x_, v_);  // where it stays if the next step is its last
         }
       }
     }
@@ -311,7 +340,7 @@ class Group {
       any_frozen_ = any_frozen_ || (lane < valid_ && frozen_[lane]);
     }
     accepted_ = last_accepted_ = T(Real(0));
-    if (!energy_is_current_) energy_ = T(Real(0));  // shown to functions that do not read it
+    if (!energy_is_current_) energy_ = T(Real(0));  // copied where it is not used
     for (int c = 0; c < dim_ && !gradient_is_current_; ++c) g_[c] = T(Real(0));
     load_noise();
   }
@@ -369,11 +398,11 @@ class Group {
     }
   }
 
-  T not_finite() const {  // zero, or NaN
+  T not_finite(const T* x, const T* v) const {  // zero, or NaN
     T sum = T(Real(0));
-    for (int c = 0; c < dim_; ++c) sum += x_[c] * T(Real(0));
+    for (int c = 0; c < dim_; ++c) sum += x[c] * T(Real(0));
     if (problem_.has_velocities()) {
-      for (int c = 0; c < dim_; ++c) sum += v_[c] * T(Real(0));
+      for (int c = 0; c < dim_; ++c) sum += v[c] * T(Real(0));
     }
     return sum;
   }
@@ -383,6 +412,7 @@ class Group {
   const Stretch<Real>* stretch_;
   int dim_;
   T *x_, *v_, *g_, *xi_, *old_x_, *old_g_, *scratch_, *signs_;
+  T *kept_x_, *kept_v_, *kept_u_;  // at planned looks, in one dimension
   T energy_, old_energy_, forward_, accepted_, last_accepted_;
   bool gradient_is_current_, energy_is_current_;
   Step program_[kMaxInstructions];

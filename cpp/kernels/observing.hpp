@@ -9,6 +9,7 @@
 #include "../observers/work.hpp"
 #include "arena.hpp"
 #include "coefficients.hpp"
+#include "looks.hpp"
 
 namespace lf::LF_ISA {
 
@@ -27,71 +28,101 @@ class Observing {
         all = all || (o.sources[s].quantity == Quantity::function && !o.sources[s].of_positions);
       }
     }
-    values_ = arena.take<T>(most);
-    all_ = arena.take<T>(all ? 2 * problem.dim + 1 : 0);
+    const int together = problem.dim == 1 ? kLooksTogether : 1;
+    values_ = arena.take<const T*>(most);
+    computed_ = arena.take<T>(most * together);
+    all_ = arena.take<T>(all ? (2 * problem.dim + 1) * together : 0);
   }
 
-  // The look number `index` of observation i.
-  void look(int i, int64_t index, const Seen<T>& seen, const Stretch<Real>& stretch) {
-    const Observation<Real>& o = problem_->observations[i];
-    for (int s = 0; s < o.n_sources; ++s) values_[s] = value_of(o.sources[s], seen);
-    reduce(i, index, values_, seen, stretch);
-  }
-
-  // Sums over a step, which are no look at a state.
-  void account(const T* sums, const Seen<T>& seen, const Stretch<Real>& stretch) const {
-    for (int i = 0; i < problem_->n_observations; ++i) {
-      if (problem_->observations[i].reduction == Reduction::work) reduce(i, 0, sums, seen, stretch);
+  // Looks of observation i.
+  void look(int i, const Series& series, const Seen<T>& seen, const Stretch<Real>& stretch) {
+    const Look<T> at = look_of(i, series, read(i, series, seen), seen, stretch);
+    switch (problem_->observations[i].reduction) {
+#define LF_ROW(name)    \
+  case Reduction::name: \
+    return name(at);
+      LF_REDUCTIONS(LF_ROW)
+#undef LF_ROW
     }
   }
 
-  // What a source reads.
-  T value_of(const Source<Real>& source, const Seen<T>& seen) {
-    const int dim = problem_->dim;
+  // The first of these looks at which a particle arrives, for an observation of passages; series.n: none does.
+  int first_arrival(int i, const Series& series, const Seen<T>& seen, const Stretch<Real>& stretch) {
+    return LF_ISA::first_arrival(look_of(i, series, read(i, series, seen), seen, stretch));
+  }
+
+  // Sums over a step, which are no look at a state.
+  void account(const T (&sums)[3], const Seen<T>& seen, const Stretch<Real>& stretch) const {
+    const T* const values[] = {sums, sums + 1, sums + 2};
+    const Series one{0, 0, 1};
+    for (int i = 0; i < problem_->n_observations; ++i) {
+      if (problem_->observations[i].reduction != Reduction::work) continue;
+      work(look_of(i, one, values, seen, stretch));
+    }
+  }
+
+  // What a source reads, one T for each look; `to` has room for it.
+  const T* values_of(const Source<Real>& source, const Series& series, const Seen<T>& seen, T* to) {
+    const int dim = problem_->dim, n = series.n;
+    const T *const x = seen.x + series.begin, *const v = seen.v + series.begin;
     T sum = T(Real(0));
     switch (source.quantity) {
       case Quantity::position:
-        return seen.x[source.component];
+        return x + source.component;
       case Quantity::unwrapped:
-        return problem_->bounded() && problem_->boundary.walls[source.component] != static_cast<int64_t>(Wall::periodic)
-                   ? seen.x[source.component]
-                   : seen.unwrapped[source.component];
+        return (problem_->bounded() &&
+                        problem_->boundary.walls[source.component] != static_cast<int64_t>(Wall::periodic)
+                    ? seen.x
+                    : seen.unwrapped) +
+               series.begin + source.component;
       case Quantity::velocity:
-        return seen.v[source.component];
+        return v + source.component;
       case Quantity::energy:
-        return *seen.energy;
+        return seen.energy + series.begin;
       case Quantity::kinetic:
-        for (int c = 0; c < dim; ++c) sum += weight(source, seen, c) * seen.v[c] * seen.v[c];
-        return sum;
+        for (int look = 0; look < n; ++look) to[look] = T(Real(0));
+        for (int c = 0; c < dim; ++c) {
+          const T m = weight(source, seen, c);
+          for (int look = 0; look < n; ++look) to[look] += m * v[look * dim + c] * v[look * dim + c];
+        }
+        return to;
       case Quantity::half_step_kinetic:
         for (int c = 0; c < dim; ++c) {
-          const T v = seen.v[c] + CoefficientsAt<T, T>{seen.last, c}[0] * seen.g[c];
-          sum += weight(source, seen, c) * v * v;
+          const T before = v[c] + CoefficientsAt<T, T>{seen.last, c}[0] * seen.g[c];
+          sum += weight(source, seen, c) * before * before;
         }
-        return sum;
+        *to = sum;
+        return to;
       case Quantity::virial:
-        for (int c = 0; c < dim; ++c) sum += (seen.x[c] - weight(source, seen, c)) * seen.g[c];
-        return sum;
+        for (int c = 0; c < dim; ++c) sum += (x[c] - weight(source, seen, c)) * seen.g[c];
+        *to = sum;
+        return to;
       case Quantity::interval: {
-        const T &x = seen.x[source.component], one = T(Real(1)), none = T(Real(0));
+        const T one = T(Real(1)), none = T(Real(0));
         const T lo = T(static_cast<Real>(source.weight.value[0])), hi = T(static_cast<Real>(source.weight.value[1]));
-        return select(greater(x, lo), select(less(x, hi), one, none), none);
+        for (int look = 0; look < n; ++look) {
+          const T& at = x[look * dim + source.component];
+          to[look] = select(greater(at, lo), select(less(at, hi), one, none), none);
+        }
+        return to;
       }
       case Quantity::function:
         break;
     }
-    const T* from = seen.x;
+    const T* from = x;
     if (!source.of_positions) {
-      for (int c = 0; c < dim; ++c) {
-        all_[c] = seen.x[c];
-        all_[dim + c] = problem_->has_velocities() ? seen.v[c] : T(Real(0));
+      for (int look = 0; look < n; ++look) {
+        for (int c = 0; c < dim; ++c) {
+          all_[c * n + look] = x[look * dim + c];
+          all_[(dim + c) * n + look] = problem_->has_velocities() ? v[look * dim + c] : T(Real(0));
+        }
+        all_[2 * dim * n + look] = seen.energy[series.begin + look];
       }
-      all_[2 * dim] = *seen.energy;
       from = all_;
     }
     const auto call = kLanesOf<T> == 1 ? source.single : source.vectors;
-    call(reinterpret_cast<const Real*>(from), nullptr, reinterpret_cast<Real*>(&sum), nullptr, kLanesOf<T>);
-    return sum;
+    call(reinterpret_cast<const Real*>(from), nullptr, reinterpret_cast<Real*>(to), nullptr, n * kLanesOf<T>);
+    return to;
   }
 
   // The accumulators of a particle are again what they were before the stretch.
@@ -120,17 +151,18 @@ class Observing {
     }
   }
 
-  void reduce(int i, int64_t index, const T* values, const Seen<T>& seen, const Stretch<Real>& stretch) const {
+  // What the sources of observation i read.
+  const T* const* read(int i, const Series& series, const Seen<T>& seen) {
+    const Observation<Real>& o = problem_->observations[i];
+    for (int s = 0; s < o.n_sources; ++s) values_[s] = values_of(o.sources[s], series, seen, computed_ + s * series.n);
+    return values_;
+  }
+
+  Look<T> look_of(int i, const Series& series, const T* const* values, const Seen<T>& seen,
+                  const Stretch<Real>& stretch) const {
     const Observation<Real>& o = problem_->observations[i];
     const Accumulators& a = stretch.accumulators[i];
-    const Look<T> at{seen, index, values, o.sizes, o.numbers, a.reals, a.marks, a.counts, problem_->n_particles};
-    switch (o.reduction) {
-#define LF_ROW(name)    \
-  case Reduction::name: \
-    return name(at);
-      LF_REDUCTIONS(LF_ROW)
-#undef LF_ROW
-    }
+    return {seen, series, values, o.sizes, o.numbers, a.reals, a.marks, a.counts, problem_->n_particles, o.n_sources};
   }
 
   static T weight(const Source<Real>& source, const Seen<T>& seen, int c) {
@@ -146,7 +178,8 @@ class Observing {
   }
 
   const Problem<Real>* problem_;
-  T *values_, *all_;
+  const T** values_;
+  T *computed_, *all_;
 };
 
 }  // namespace lf::LF_ISA

@@ -27,31 +27,33 @@ LF_INLINE void store_bins(int* to, E place, double n, double outside) {
 template <class T>
 void histogram(const Look<T>& at) {
   const int64_t axes = at.sizes[0], second = at.sizes[2], outside = at.sizes[1] * second;
-  int bins[2][kLanesOf<T>];
-  at.each([&](auto e, int lane, int64_t) LF_INLINED {
-    using E = decltype(e);
-    for (int axis = 0; axis < axes; ++axis) {
-      const E place = (at.template value<E>(axis, lane) - at.numbers[2 * axis]) * at.numbers[2 * axis + 1];
-      const double n = static_cast<double>(at.sizes[1 + axis]);
-      store_bins(bins[axis] + lane, place, n, axes == 1 ? n : -1.0);
-    }
-  });
-  const int64_t in_time = at.sizes[4] ? at.index / at.sizes[4] : 0, per_batch = at.sizes[5];
+  const int64_t length = at.sizes[4], per_batch = at.sizes[5], weight = at.seen.weight;
   // Batches are long: as a rule all lanes are in one of them.
-  const int64_t batch = at.sizes[4] ? in_time : at.seen.first / per_batch;
-  const bool one = at.sizes[4] || (at.seen.whole && (at.seen.first + kLanesOf<T> - 1) / per_batch == batch);
-  // Not read again after every count, which might have changed them for all that the compiler knows.
-  int64_t* const counts = at.counts + (one ? batch * (outside + 1) : 0);
-  const int64_t weight = at.seen.weight;
-  if (one && axes == 1 && at.seen.whole) {
-    for (const int bin : bins[0]) counts[bin] += weight;
-    return;
+  const int64_t of_particles = at.seen.first / per_batch;
+  const bool one = length || (at.seen.whole && (at.seen.first + kLanesOf<T> - 1) / per_batch == of_particles);
+  for (int look = 0; look < at.series.n; ++look) {
+    int bins[2][kLanesOf<T>];
+    at.each([&](auto e, int lane, int64_t) LF_INLINED {
+      using E = decltype(e);
+      for (int axis = 0; axis < axes; ++axis) {
+        const E place = (at.template value<E>(axis, look, lane) - at.numbers[2 * axis]) * at.numbers[2 * axis + 1];
+        const double n = static_cast<double>(at.sizes[1 + axis]);
+        store_bins(bins[axis] + lane, place, n, axes == 1 ? n : -1.0);
+      }
+    });
+    const int64_t batch = length ? (at.series.index + look) / length : of_particles;
+    // Not read again after every count, which might have changed them for all that the compiler knows.
+    int64_t* const counts = at.counts + (one ? batch * (outside + 1) : 0);
+    if (one && axes == 1 && at.seen.whole) {
+      for (const int bin : bins[0]) counts[bin] += weight;
+      continue;
+    }
+    at.each_lane([&](int lane, int64_t particle) LF_INLINED {
+      int64_t bin = bins[0][lane];
+      if (axes == 2) bin = bin < 0 || bins[1][lane] < 0 ? outside : bin * second + bins[1][lane];
+      counts[(one ? 0 : particle / per_batch * (outside + 1)) + bin] += weight;
+    });
   }
-  at.each_lane([&](int lane, int64_t particle) LF_INLINED {
-    int64_t bin = bins[0][lane];
-    if (axes == 2) bin = bin < 0 || bins[1][lane] < 0 ? outside : bin * second + bins[1][lane];
-    counts[(one ? 0 : particle / per_batch * (outside + 1)) + bin] += weight;
-  });
 }
 
 }  // namespace lf::LF_ISA

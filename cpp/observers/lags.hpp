@@ -13,22 +13,24 @@
 
 namespace lf::LF_ISA {
 
+// One of the looks.
 template <class T>
-void lags(const Look<T>& at) {
+LF_INLINE void add_pairs(const Look<T>& at, int look) {
   const int64_t k = at.sizes[0], p = at.sizes[1], levels = at.sizes[2];
+  const int64_t index = at.series.index + look;
   const bool products = at.sizes[3];
   const int64_t sums = k + levels * p * k, rows = products ? 1 + k : 1;
   const int64_t all_rows = rows * (p + (levels - 1) * (p / 2));
-  const int64_t batch = at.sizes[4] ? all_rows * (1 + at.index / at.sizes[5]) : 0;
+  const int64_t batch = at.sizes[4] ? all_rows * (1 + index / at.sizes[5]) : 0;
   at.each([&](auto e, int lane, int64_t particle) LF_INLINED {
     using E = decltype(e);
     const auto now = [&](int64_t c) LF_INLINED {
-      const E value = at.template value<E>(static_cast<int>(c), lane);
+      const E value = at.template value<E>(static_cast<int>(c), look, lane);
       return products ? value - load_numbers<E>(at.real_row(c) + particle) : value;
     };
-    if (at.index == 0) {
+    if (index == 0) {
       for (int64_t c = 0; c < k; ++c) {
-        store_numbers(at.real_row(c) + particle, at.template value<E>(static_cast<int>(c), lane));
+        store_numbers(at.real_row(c) + particle, at.template value<E>(static_cast<int>(c), look, lane));
       }
     }
     const auto add = [&](int64_t row, const E& value) LF_INLINED {
@@ -36,15 +38,15 @@ void lags(const Look<T>& at) {
       if (batch) add_numbers(at.real_row(row + batch) + particle, value);
     };
     int64_t sum = sums;
-    for (int64_t level = 0; level < levels && at.index % (int64_t(1) << level) == 0; ++level) {
-      const int64_t look = at.index >> level, slot = look % p;  // of those of this level
+    for (int64_t level = 0; level < levels && index % (int64_t(1) << level) == 0; ++level) {
+      const int64_t place = index >> level, slot = place % p;  // among those of this level
       const auto past = [&](int64_t lag, int64_t c) LF_INLINED {
         const int64_t its = slot - lag + (lag > slot ? p : 0);
         return at.real_row(k + (level * p + its) * k + c) + particle;
       };
       for (int64_t c = 0; c < k; ++c) store_numbers(past(0, c), now(c));
       for (int64_t lag = level ? p / 2 : 0; lag < p; ++lag, sum += rows) {
-        if (lag > look) continue;
+        if (lag > place) continue;
         E total = E();
         for (int64_t c = 0; c < k; ++c) {
           const E a = now(c), b = load_numbers<E>(past(lag, c));
@@ -55,6 +57,11 @@ void lags(const Look<T>& at) {
       }
     }
   });
+}
+
+template <class T>
+void lags(const Look<T>& at) {
+  for (int look = 0; look < at.series.n; ++look) add_pairs(at, look);
 }
 
 }  // namespace lf::LF_ISA

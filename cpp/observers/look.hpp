@@ -1,7 +1,8 @@
-// One look of an observer at a group of particles: what was read, and the accumulators that take it.
+// Looks of an observer at a group of particles, one after the other: what was read, and the accumulators that take it.
 #pragma once
 
 #include "../kernels/coefficients.hpp"
+#include "../kernels/looks.hpp"
 
 namespace lf::LF_ISA {
 
@@ -33,19 +34,20 @@ LF_INLINE void add_numbers(double* to, const E& value) {
   store_numbers(to, load_numbers<E>(to) + value);
 }
 
-// What a group shows of itself. U and the gradient are there where somebody reads them.
+// What a group shows of itself at some looks, of which there is one in more than one dimension: component c at look i
+// is x[i * dim + c]. U and the gradient are there where somebody reads them, the gradient at a single look.
 template <class T>
 struct Seen {
   const T *x, *unwrapped, *v, *g, *energy;
   const PackedCoefficient<T>* last;  // the coefficients of the last operation of a step
-  int64_t step;
-  int64_t first;             // lane 0 is this one of all particles, ...
-  const int64_t* particles;  // ... or of these
-  int valid;                 // lanes
-  bool whole;                // all lanes are particles that move, side by side
-  const bool* skipped;       // of each lane
-  int64_t weight;            // what is added to counts: 1, or -1 to take back what was counted in vain
-  bool* arrived;             // to be set where a particle has, which another may want to move then
+  const int64_t* steps;              // after which they are
+  int64_t first;                     // lane 0 is this one of all particles, ...
+  const int64_t* particles;          // ... or of these
+  int valid;                         // lanes
+  bool whole;                        // all lanes are particles that move, side by side
+  const bool* skipped;               // of each lane
+  int64_t weight;                    // what is added to counts: 1, or -1 to take back what was counted in vain
+  bool* arrived;                     // to be set where a particle has, which another may want to move then
 };
 
 template <class T>
@@ -53,21 +55,23 @@ struct Look {
   using Real = RealOf<T>;
 
   const Seen<T>& seen;
-  int64_t index;    // how many looks came before this one
-  const T* values;  // one for each source
+  const Series& series;    // which of the looks are its own
+  const T* const* values;  // of each source, one for each look
   const int64_t* sizes;
   const double* numbers;
   double* reals;
   int64_t *marks, *counts;
   int64_t n_particles;
+  int n_sources;
 
+  LF_INLINE int64_t step(int look) const { return seen.steps[series.begin + look]; }
   LF_INLINE double* real_row(int64_t row) const { return reals + row * n_particles; }
   LF_INLINE int64_t* mark_row(int64_t row) const { return marks + row * n_particles; }
 
-  // What was read of lane `lane`, or of the lanes from there on.
+  // What was read at look number `look` of lane `lane`, or of the lanes from there on.
   template <class E>
-  LF_INLINE E value(int source, int lane) const {
-    const Real* from = reinterpret_cast<const Real*>(values + source) + lane;
+  LF_INLINE E value(int source, int look, int lane) const {
+    const Real* from = reinterpret_cast<const Real*>(values[source] + look) + lane;
     if constexpr (sizeof(E) == sizeof(double)) {
       return static_cast<double>(*from);
     } else if constexpr (sizeof(Real) == sizeof(double)) {
@@ -77,15 +81,24 @@ struct Look {
     }
   }
 
-  // Whether a value is positive in any lane, be it one that counts or not.
-  LF_INLINE bool any_positive(int source) const {
+  // Whether a value is above the bound of its lane at one of the looks begin .. end - 1.
+  LF_INLINE bool any_above(const T& bound, int begin, int end) const {
+    bool any = false;
+    for (int i = 0; i < n_sources; ++i) any = any || any_above(bound, values[i] + begin, values[i] + end);
+    return any;
+  }
+  static LF_INLINE bool any_above(const T& bound, const T* begin, const T* end) {
     if constexpr (kLanesOf<T> == 1) {
-      return values[source] > Real(0);
+      bool any = false;
+      for (; begin != end; ++begin) any = any || *begin > bound;
+      return any;
     } else {
-      auto found = values[source].v[0] > Vec<Real>{};
       constexpr int vectors = static_cast<int>(sizeof(T)) / kVectorBytes;
+      Vec<typename SameSizeInt<Real>::Signed> found{};
+      for (; begin != end; ++begin) {
 #pragma GCC unroll 8
-      for (int i = 1; i < vectors; ++i) found |= values[source].v[i] > Vec<Real>{};
+        for (int i = 0; i < vectors; ++i) found |= begin->v[i] > bound.v[i];
+      }
       uint64_t words[kVectorBytes / 8], any = 0;
       __builtin_memcpy(words, &found, sizeof(words));
 #pragma GCC unroll 8

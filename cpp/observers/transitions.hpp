@@ -12,17 +12,22 @@ namespace lf::LF_ISA {
 
 template <class T>
 void transitions(const Look<T>& at) {
-  const int64_t sets = at.sizes[0];
+  const int64_t sets = at.sizes[0], lag = at.sizes[1], phase = at.series.index % lag;
+  const int first_counted = static_cast<int>(phase ? (lag - phase < at.series.n ? lag - phase : at.series.n) : 0);
   int64_t *const now = at.mark_row(0), *const before = at.mark_row(1);
-  const bool counted = at.index % at.sizes[1] == 0;
   at.each_lane([&](int lane, int64_t particle) LF_INLINED {
-    for (int64_t i = 0; i < sets; ++i) {
-      if (at.template value<double>(static_cast<int>(i), lane) > 0.0) now[particle] = i;
+    int64_t to = now[particle], counted = first_counted;
+    for (int look = 0; look < at.series.n; ++look) {
+      for (int64_t i = 0; i < sets; ++i) {
+        if (at.template value<double>(static_cast<int>(i), look, lane) > 0.0) to = i;
+      }
+      if (look != counted) continue;
+      counted += lag;
+      const int64_t from = before[particle];
+      if (from >= 0 && to >= 0) at.counts[(particle / at.sizes[2] * sets + from) * sets + to] += at.seen.weight;
+      before[particle] = to;
     }
-    if (!counted) return;
-    const int64_t from = before[particle], to = now[particle];
-    if (from >= 0 && to >= 0) at.counts[(particle / at.sizes[2] * sets + from) * sets + to] += at.seen.weight;
-    before[particle] = to;
+    now[particle] = to;
   });
 }
 

@@ -11,7 +11,7 @@ template <class T>
 void work(const Look<T>& at) {
   at.each([&](auto e, int lane, int64_t particle) LF_INLINED {
     using E = decltype(e);
-    for (int i = 0; i < 3; ++i) add_numbers(at.real_row(i) + particle, at.template value<E>(i, lane));
+    for (int i = 0; i < 3; ++i) add_numbers(at.real_row(i) + particle, at.template value<E>(i, 0, lane));
   });
 }
 
