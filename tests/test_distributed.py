@@ -26,7 +26,7 @@ CALL: dict[str, Any] = {"n_steps": 300, "burn_in": 50, "stride": 30, "n_particle
 def cluster():
     """Two processes."""
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
     ) as workers:
         yield workers
 
@@ -287,11 +287,20 @@ def test_an_error_of_the_user_elsewhere(client: Any):
 def test_a_killed_worker_costs_a_stretch(client: Any):
     mine, theirs = (lf.Simulation(WELL, lf.ULA(0.01), n_particles=300, initial=[-1.0], seed=1) for _ in range(2))
     killed = client.submit(os.getpid, pure=False).result()
-    timer = threading.Timer(1.0, os.kill, (killed, signal.SIGKILL))
-    timer.start()
-    lf.distributed.run(theirs, 1_000_000, client=client, seconds=0.3)
-    assert timer.finished.is_set()
-    mine.run(1_000_000)
+    at = []
+
+    def killer() -> None:
+        while theirs.step < 10_000:
+            time.sleep(0.001)
+        at.append(theirs.step)
+        os.kill(killed, signal.SIGKILL)
+
+    thread = threading.Thread(target=killer)
+    thread.start()
+    lf.distributed.run(theirs, 4_000_000, client=client, seconds=0.1)
+    thread.join()
+    assert at[0] < 2_000_000
+    mine.run(4_000_000)
     assert_same_simulation(mine, theirs)
 
 

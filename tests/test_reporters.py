@@ -174,7 +174,7 @@ def test_a_divergence_leaves_the_frames_before(tmp_path: Path, few_at_a_time: No
 @pytest.mark.parametrize("chunk", [1e-12, 0.1])
 def test_cut_back_to_the_checkpoint(chunk: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_at_a_time: None):
     """Killed at every step, it goes on from the last checkpoint, and the files are those of one run."""
-    monkeypatch.setattr(stepping, "_CHUNK_SECONDS", chunk)
+    monkeypatch.setattr(stepping, "_HERE", stepping._HERE._replace(seconds=chunk))
     monkeypatch.setattr(zarr_reporter, "_SECONDS", 0.0)
 
     def going_on(folder: Path, run: lf.Simulation, stop_at: int) -> None:
@@ -440,7 +440,7 @@ def test_callbacks_and_triggers(monkeypatch: pytest.MonkeyPatch):
     def to(name: str, **given: Any) -> lf.reporters.Callback:
         return lf.reporters.Callback(lambda run: seen[name].append(run.step), **given)
 
-    monkeypatch.setattr(stepping, "_CHUNK_SECONDS", 1e-12)  # a step at a time
+    monkeypatch.setattr(stepping, "_HERE", stepping._HERE._replace(seconds=1e-12))  # a step at a time
     run = simulation()
     reporters = [
         to("every", every=10),

@@ -297,7 +297,7 @@ def test_a_call_goes_on_with_its_reporters(stop: int, tmp_path: Path, monkeypatc
                 self._failed = ZeroDivisionError()
                 raise self._failed
 
-    monkeypatch.setattr(stepping, "_CHUNK_SECONDS", 1e-12)
+    monkeypatch.setattr(stepping, "_HERE", stepping._HERE._replace(seconds=1e-12))
     plain = sampled(tmp_path, checkpoint=None, reporters=())
     stopper = Stop(print, steps=[stop])
     with pytest.raises(ZeroDivisionError):

@@ -147,7 +147,10 @@ class Observer(Looking, ABC):
     @property
     def in_brief(self) -> str:
         """What it has seen so far, in a few words; nothing where that takes more."""
-        return "" if self._contents is None or self.n_looks == 0 else self._in_brief()
+        if self._contents is None or self.n_looks == 0:
+            return ""
+        with np.errstate(all="ignore"):  # of particles that ran away
+            return self._in_brief()
 
     def _in_brief(self) -> str:
         return ""
