@@ -370,6 +370,19 @@ def test_fingerprints(monkeypatch: pytest.MonkeyPatch):
     settings = "class Settings:\n    k = {}\n    other = {}\ndef f(x):\n    return Settings.k * x"
     assert of(settings.format(1, 1)) != of(settings.format(2, 1))
     assert of(settings.format(1, 1)) == of(settings.format(1, 2))
+    for part in (
+        "    k = {0}\n",
+        "    @property\n    def k(self):\n        return {0}\n",
+        "    k = functools.cached_property(lambda self: {0})\n",
+    ):
+        inherited = (
+            "import functools\nclass A:\n" + part + "class B(A):\n    pass\nb = B()\ndef f(x):\n    return b.k * x"
+        )
+        assert of(inherited.format(1)) != of(inherited.format(2)) and of(inherited.format(1)) == of(inherited.format(1))
+    static = "class A:\n    @staticmethod\n    def g(x):\n        return {0} * x\na = A()\ndef f(x):\n    return a.g(x)"
+    assert of(static.format(1)) != of(static.format(2)) and of(static.format(1)) == of(static.format(1))
+    held = "def make():\n    class A:\n        k = {}\n    def f(x):\n        return A.k * x\n    return f\nf = make()"
+    assert of(held.format(1)) != of(held.format(2)) and of(held.format(1)) == of(held.format(1))
     foreign = "class T:\n    def __array__(self, dtype=None, copy=None):\n        return np.array([{}])\n"
     foreign += "t = T()\ndef f(x):\n    return t"
     assert of(foreign.format(1.0)) != of(foreign.format(2.0))
@@ -471,6 +484,13 @@ def test_an_update_is_written_and_other_histories_are_not_overwritten(tmp_path: 
         other.run(100)
         with pytest.raises(lf.CheckpointError, match=f"holds another run .*{message}"):
             other.run(1, checkpoint=path)
+    plain, updated = (lf.Simulation(WELL, lf.ULA(0.01), n_particles=3, seed=1) for _ in range(2))
+    plain.run(100, checkpoint=tmp_path / "c")
+    updated.run(50)
+    updated.update(kT=2.0)
+    updated.run(100)
+    with pytest.raises(lf.CheckpointError, match=r"holds another run .*updated less often"):
+        updated.run(1, checkpoint=tmp_path / "c")
     lf.sample(WELL, lf.ULA(0.01), seed=5, checkpoint=tmp_path / "b", **CALL)
     other = lf.Simulation(WELL, lf.ULA(0.01), n_particles=20, initial=[-1.0], seed=5)
     other.run(300)
@@ -772,6 +792,8 @@ def test_a_call_goes_on_to_more_steps(scheme: lf.Scheme, tmp_path: Path):
         return lf.sample(WELL, scheme, seed=5, observers=mine, **{**CALL, **more, "n_steps": n_steps})
 
     whole = call(230)
+    with pytest.warns(UserWarning, match="stride=7 is larger than n_steps=3"):
+        call(3, checkpoint=tmp_path / "a.ckpt")
     for n_steps in (40, 100, 230):
         part = call(n_steps, checkpoint=tmp_path / "a.ckpt")
         assert part.positions.tobytes() == whole.positions[: len(part.positions)].tobytes()

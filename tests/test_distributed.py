@@ -15,6 +15,7 @@ import pytest
 import langevin_fast as lf
 from langevin_fast import _core, observers
 from langevin_fast.distributed import sampling as shared_out
+from langevin_fast.stepping import Place
 
 distributed = pytest.importorskip("distributed")
 
@@ -282,6 +283,30 @@ def test_an_error_of_the_user_elsewhere(client: Any):
     with pytest.raises(RuntimeError, match="no such place"):
         lf.distributed.run(simulation, 10, client=client)
     assert simulation.step == 0
+
+
+def test_stretches_are_not_longer_than_asked_for():
+    """Whatever a stretch costs besides, and however fast the steps seem to be."""
+    stepper = lf.Simulation(WELL, lf.ULA(0.01), n_particles=3, seed=1).stepper
+    for overhead in (0.0, 0.1, 1000.0):
+        with stepper.elsewhere(Place(prepare=lambda beginning: None, seconds=2.0, overhead=lambda: overhead)):  # noqa: B023
+            stepper.seconds_per_step = 0.001
+            assert 2000 <= stepper._chunk(10**6) <= 4000
+
+
+class Unsent:
+    """What no other process can have."""
+
+    def __reduce__(self) -> Any:
+        raise ValueError("it stays here")
+
+
+def test_what_cannot_be_sent(client: Any):
+    here = Unsent()
+    well = lf.potentials.Batch(gradient=lambda x: x * (here is not None), dim=1)
+    simulation = lf.Simulation(well, lf.ULA(0.1), n_particles=3, initial=[0.5], seed=1)
+    with pytest.raises(TypeError, match=r"cannot be sent to workers: .*it stays here"):
+        lf.distributed.run(simulation, 10, client=client)
 
 
 def test_a_killed_worker_costs_a_stretch(client: Any):

@@ -79,7 +79,6 @@ class Call:
         if stored is not None:
             self._resume(stored)
             if self._simulation.step == self._burn_in + self._n_steps and self._recordings is not None:
-                self._reporting = None
                 return None
         return Keeper(path, every, self._simulation.stepper, self._watching.observers, self._arguments, self._told)
 

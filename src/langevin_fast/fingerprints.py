@@ -107,26 +107,31 @@ class _Description:
         name = kind.__module__, kind.__qualname__
         if self._is_of_a_library(kind.__module__, _file_of(kind.__module__)):
             return "object", name
-        methods = {k: v for c in reversed(kind.__mro__[:-1]) for k, v in vars(c).items() if isinstance(v, FunctionType)}
-        return "object", name, self.of(getattr(value, "__dict__", {})), [self.of(methods[k]) for k in sorted(methods)]
+        classes = [c for c in reversed(kind.__mro__) if not self._is_of_a_library(c.__module__, _file_of(c.__module__))]
+        parts = {k: _plain_part(v) for c in classes for k, v in vars(c).items() if _counts(k, v)}
+        return "object", name, self.of(getattr(value, "__dict__", {})), [(k, self.of(parts[k])) for k in sorted(parts)]
 
     def _of_function(self, function: FunctionType) -> Any:
-        assigned = _names_in(function.__code__, "STORE_DEREF")
-        closure = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-        cells = [self._of_cell(cell) for name, cell in closure if name not in assigned]
-        if self._is_of_a_library(function.__module__, function.__code__.co_filename):
+        code = function.__code__
+        assigned, attributes = _names_in(code, "STORE_DEREF"), _attributes_of(code)
+        closure = zip(code.co_freevars, function.__closure__ or (), strict=True)
+        cells = [self._of_cell(cell, attributes) for name, cell in closure if name not in assigned]
+        if self._is_of_a_library(function.__module__, code.co_filename):
             return "library", function.__module__, function.__qualname__, cells
-        known, attributes = function.__globals__, _attributes_of(function.__code__)
-        names = [name for name in sorted(_globals_of(function.__code__)) if name in known]
-        used = [(name, self.of(known[name]), self._parts_of(known[name], attributes)) for name in names]
+        known = function.__globals__
+        names = [name for name in sorted(_globals_of(code)) if name in known]
+        used = [(name, self._of_used(known[name], attributes)) for name in names]
         defaults = self.of((function.__defaults__, function.__kwdefaults__))
-        return "function", self._of_code(function.__code__, function.__doc__), defaults, cells, used
+        return "function", self._of_code(code, function.__doc__), defaults, cells, used
 
-    def _of_cell(self, cell: Any) -> Any:
+    def _of_cell(self, cell: Any, attributes: set[str]) -> Any:
         try:
-            return self.of(cell.cell_contents)
+            return self._of_used(cell.cell_contents, attributes)
         except ValueError:  # empty: what it is for is not defined yet
             return None
+
+    def _of_used(self, value: Any, attributes: set[str]) -> Any:
+        return self.of(value), self._parts_of(value, attributes)
 
     def _parts_of(self, value: Any, attributes: set[str]) -> Any:
         """What a function that names these attributes may read of a module or a class of the user's."""
@@ -135,7 +140,7 @@ class _Description:
         module = value.__name__ if isinstance(value, ModuleType) else value.__module__
         if self._is_of_a_library(module, _file_of(module)):
             return None
-        return [(name, self.of(vars(value)[name])) for name in sorted(attributes & vars(value).keys())]
+        return [(name, self.of(_plain_part(vars(value)[name]))) for name in sorted(attributes & vars(value).keys())]
 
     def _is_of_a_library(self, module: str | None, file: str) -> bool:
         package = (module or "").split(".")[0]
@@ -153,6 +158,22 @@ class _Description:
         ]
         names = code.co_names, code.co_varnames, code.co_freevars
         return code.co_code.hex(), constants, names, code.co_argcount, code.co_flags & _KINDS
+
+
+def _counts(name: str, part: Any) -> bool:
+    """Whether a part of a class is what its author wrote: not slots, or what Python puts there."""
+    special = name.startswith("__") and name.endswith("__")
+    written = isinstance(part, (FunctionType, staticmethod, classmethod, property, functools.cached_property))
+    return written or not (special or hasattr(part, "__set__") or name.startswith("_abc_"))
+
+
+def _plain_part(part: Any) -> Any:
+    """The function in it."""
+    if isinstance(part, (staticmethod, classmethod)):
+        return part.__func__
+    if isinstance(part, property):
+        return part.fget
+    return part.func if isinstance(part, functools.cached_property) else part
 
 
 def _package(function: Any) -> str:

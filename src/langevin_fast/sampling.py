@@ -81,7 +81,8 @@ def sample(
         How often it is written: a number of steps (at its multiples), or a time such as "30 s", "10 min" or "2 h".
     reporters : sequence of reporters
         From :mod:`langevin_fast.reporters`, as for :meth:`Simulation.run`: they report states after the burn-in (its
-        steps count, so that ``every=100`` means steps 100, 200, ... of both). With `checkpoint` they go on from it too.
+        steps count, so that ``every=100`` means steps 100, 200, ... of both). With `checkpoint` they go on from it too;
+        one that is new then begins there.
 
     Returns
     -------
@@ -128,7 +129,7 @@ def sample(
                 f"burn_in={burn_in} and n_steps={n_steps} lead to step {burn_in + n_steps}; the noise of this scheme "
                 f"in {potential.dim} dimensions ends at {simulation.last_step}"
             )
-        frames = [Frames(stride)] if stride is not None and stride <= n_steps else []
+        frames = [] if stride is None else [Frames(stride)]
         if stride is not None and stride > n_steps > 0:
             warn(
                 f"stride={stride} is larger than n_steps={n_steps}: no frame is stored. Use stride={n_steps} or less, "

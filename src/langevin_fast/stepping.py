@@ -284,17 +284,23 @@ class Stepper:
         if self.seconds_per_step is None:
             return 1  # nothing is known yet, and one step may take long
         n_steps = min(n_steps, self.longest_chunk, self.until_arrivals)
-        # what each chunk costs is a small part of it
-        seconds = self.place.seconds + 5.0 * self.seconds_per_chunk
+        # what each chunk costs is a small part of it, but nobody waits for long
+        seconds = (
+            self.place.seconds + 5.0 * self._seconds_of_copying + min(5.0 * self.place.overhead(), self.place.seconds)
+        )
         if n_steps * self.seconds_per_step <= seconds:
             return n_steps
         return max(int(seconds / self.seconds_per_step), 1)
 
     @property
     def seconds_per_chunk(self) -> float:
-        """About how long a chunk takes besides its steps: the accumulators of observers are copied."""
-        copied = sum(a.nbytes for observed in self.state.observed for a in observed.arrays)
-        return copied / _COPIED_PER_SECOND + self.place.overhead()
+        """About how long a chunk takes besides its steps."""
+        return self._seconds_of_copying + self.place.overhead()
+
+    @property
+    def _seconds_of_copying(self) -> float:
+        """Of the accumulators of observers, about."""
+        return sum(a.nbytes for observed in self.state.observed for a in observed.arrays) / _COPIED_PER_SECOND
 
     def _adapt_to_arrivals(self) -> None:
         """Particles that an observer stops leave their groups at the end of a chunk: chunks in which few arrive."""

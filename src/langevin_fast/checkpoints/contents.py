@@ -123,12 +123,12 @@ def differences_of_histories(contents: Contents, mine: dict[str, Any], arrays: S
     theirs = contents.header
     found = _of_runs(contents, mine["run"], arrays)
     # the last one may have been changed before a step was made
-    made = [one for one in theirs["segments"] if one["step"] < theirs["step"]]
-    for i, (one, other) in enumerate(zip(made, mine["segments"], strict=False)):
+    made, too = ([one for one in all_["segments"] if one["step"] < theirs["step"]] for all_ in (theirs, mine))
+    for i, (one, other) in enumerate(zip(made, too, strict=False)):
         for name in ("step", "time", "potential", "scheme"):
             found += differences(f"change {i}: {name}", one[name], contents.arrays, other[name], arrays)
-    if len(made) > len(mine["segments"]):
-        found.append("it was updated more often")
+    if len(made) != len(too):
+        found.append(f"it was updated {'more' if len(made) > len(too) else 'less'} often")
     observers = [[one["node"] for one in header["observers"]] for header in (theirs, mine)]
     return found + differences("observers", observers[0], contents.arrays, observers[1], arrays)
 

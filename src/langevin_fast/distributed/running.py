@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -39,7 +40,7 @@ def run(simulation: Simulation, n_steps: int, *, client: Client, seconds: float 
     n_steps : int
     client : distributed.Client
     seconds : float, default 10
-        About how long a stretch takes, in seconds: what Ctrl-C or a worker that is killed costs at most.
+        About how long a stretch takes, in seconds: what Ctrl-C, an error or a worker that is killed costs.
     **given
         Further arguments of :meth:`Simulation.run`.
 
@@ -48,7 +49,7 @@ def run(simulation: Simulation, n_steps: int, *, client: Client, seconds: float 
     ImportError
         If Dask is not installed (extra ``dask``).
     TypeError, ValueError
-        If an argument is not allowed.
+        If an argument is not allowed, or the simulation holds what cannot be sent.
     Exception
         What :meth:`Simulation.run` raises, with what was computed.
 
@@ -60,9 +61,22 @@ def run(simulation: Simulation, n_steps: int, *, client: Client, seconds: float 
     if not isinstance(simulation, Simulation):
         raise TypeError(f"simulation must be a langevin_fast.Simulation; got {checks.shorten(simulation)}")
     seconds = checks.positive("seconds", seconds)
+    _check_sent(simulation)
     workers = _Workers(client)
     with simulation.stepper.elsewhere(Place(workers.prepare, seconds, lambda: workers.overhead)):
         simulation.run(n_steps, **given)
+
+
+def _check_sent(simulation: Simulation) -> None:
+    """Raise TypeError where it cannot be sent: Dask would say so in other words, and later."""
+    from distributed.protocol.pickle import dumps
+
+    stepper = simulation.stepper
+    for what in (stepper.potential, stepper.scheme, *(observed.reduction for observed in stepper.state.observed)):
+        try:
+            dumps(what)
+        except Exception as error:
+            raise TypeError(f"simulation: {what!r} cannot be sent to workers: {error}") from error
 
 
 class _Workers:
@@ -92,28 +106,22 @@ class _Workers:
     def advance(self, state: State, n_steps: int, recordings: Sequence[Recording] = ()) -> State:
         """See :class:`Runner`."""
         client, end, started = self._client, state.step + n_steps, time.perf_counter()
-        n_threads = max(sum(client.nthreads().values()), 1)
         reductions = [observed.reduction for observed in state.observed]
         batch = max((r.particle_batches[1] for r in reductions if r.particle_batches is not None), default=1)
-        ranges = parts_of(len(state.positions), _PARTS_PER_THREAD * n_threads, batch)
+        ranges = parts_of(len(state.positions), _PARTS_PER_THREAD * max(len(self._threads), 1), batch)
         self._hold(reductions)
         first = [recording.until(state.step) for recording in recordings]
         wanted = [
             (recording.first + start * recording.every, recording.every, recording.until(end) - start)
             for recording, start in zip(recordings, first, strict=True)
         ]
-        futures = [
-            client.submit(
-                _advance, self._beginning, self._reductions, r, _part(state, r), n_steps, wanted, BITS, pure=False
-            )
-            for r in ranges
-        ]
+        futures = self._submitted(state, ranges, (n_steps, wanted, BITS))
         with cancelled(client, futures):
             try:
                 parts = client.gather(futures)
             except StoppedError as stop:  # the other parts may be elsewhere
                 raise StoppedError(state, stop.error) from None
-        check_levels(self._potential, (part.level for part in parts))
+        check_levels(self._potential, [_core.isa(), *(part.level for part in parts)])
         for r, (_, seen, *_) in zip(ranges, parts, strict=True):
             for recording, start, part in zip(recordings, first, seen, strict=True):
                 recording.positions[start : start + len(part.positions), r] = part.positions
@@ -121,9 +129,31 @@ class _Workers:
                     recording.velocities[start : start + len(part.positions), r] = part.velocities
         result = _joined(state, ranges, [part.state for part in parts])
         if self._known:  # the first time, there was something to compile
-            self.overhead = max(time.perf_counter() - started - max(part.seconds for part in parts), 0.0)
+            busy: dict[Any, float] = {}
+            for one in parts:  # one after the other in each thread
+                busy[one.place] = busy.get(one.place, 0.0) + one.seconds
+            self.overhead = max(time.perf_counter() - started - max(busy.values()), 0.0)
         self._known = True
         return result
+
+    @property
+    def _threads(self) -> list[str]:
+        """The worker of each thread."""
+        return [worker for worker, n in sorted(self._client.nthreads().items()) for _ in range(n)]
+
+    def _submitted(self, state: State, ranges: list[np.ndarray], call: tuple[Any, ...]) -> list[Any]:
+        """The futures of all parts, of which each goes to the same worker every time: what it needs is there."""
+        import dask
+
+        threads, futures = self._threads, []
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):  # states are that large
+            for i, r in enumerate(ranges):
+                mine = threads[i * len(threads) // len(ranges) :][:1] or None
+                part = self._beginning, self._reductions, r, _part(state, r), *call
+                futures.append(
+                    self._client.submit(_advance, *part, workers=mine, allow_other_workers=bool(mine), pure=False)
+                )
+        return futures
 
     def _hold(self, reductions: list[Reduction]) -> None:
         """Have them at the workers; of what was sent, their sizes alone change as a run goes on."""
@@ -142,6 +172,7 @@ class _Part(NamedTuple):
     state: tuple[State, list[_Seen]]
     recordings: list[Recording]
     level: str
+    place: tuple[str, int]  # worker and thread
     seconds: float
 
 
@@ -234,7 +265,10 @@ def _advance(
     state = runner.advance(state, n_steps, recordings)
     elapsed = time.perf_counter() - started
     seen = [_seen(one) for one in state.observed]
-    return _Part((replace(state, observed=()), seen), recordings, _core.isa(), elapsed)
+    from distributed import get_worker
+
+    place = get_worker().address, threading.get_ident()
+    return _Part((replace(state, observed=()), seen), recordings, _core.isa(), place, elapsed)
 
 
 def _frames(state: State, n: int) -> tuple[np.ndarray, np.ndarray | None]:
