@@ -21,6 +21,7 @@ if importlib.util.find_spec("numba_cuda") is None:
 from numba import cuda
 
 
+@pytest.mark.slow  # all of tests/simulated_cuda.py
 def test_in_the_simulator():
     tests = Path(__file__).with_name("simulated_cuda.py")
     environment = {"NUMBA_ENABLE_CUDASIM": "1", "OMP_WAIT_POLICY": "passive"}
