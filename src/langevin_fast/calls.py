@@ -48,9 +48,8 @@ class Call:
         self._simulation, self._watching = simulation, watching
         self._burn_in, self._n_steps = burn_in, n_steps
         self._observers = tuple(observers)
-        self._reporting = None
-        if not isinstance(reporters, tuple) or reporters:
-            self._reporting = Reporting(reporters, simulation, burn_in, burn_in + n_steps, len(watching.frames))
+        end = burn_in + n_steps
+        self._reporting = Reporting.of(reporters, simulation, burn_in, end, len(watching.frames))
         self._before = simulation.state  # from which acceptances count
         self._recordings: list[Recording] | None = None
         self._files: list[FramesFile] = []

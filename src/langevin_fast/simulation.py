@@ -192,9 +192,8 @@ class Simulation(Readings):
         """
         n_steps = checks.integer("n_steps", n_steps, 0, arguments.MOST_STEPS)
         watching = Watching("record", record)
-        reporting = keeper = None
-        if not isinstance(reporters, tuple) or reporters:
-            reporting = Reporting(reporters, self, self.step, self.step + n_steps, len(watching.frames))
+        reporting = Reporting.of(reporters, self, self.step, self.step + n_steps, len(watching.frames))
+        keeper = None
         if checkpoint is not None:
             if watching.all:
                 raise ValueError("record: checkpoints do not hold it; give observers to Simulation(observers=[...])")

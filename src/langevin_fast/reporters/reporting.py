@@ -45,6 +45,15 @@ class Reporting:
         self._reporters: tuple[Reporter, ...] = ()  # those that have begun
         self._stack = ExitStack()
 
+    @classmethod
+    def of(
+        cls, reporters: Sequence[Reporter], simulation: Readings, first: int, end: int, n_frames: int
+    ) -> Reporting | None:
+        """Those, or None where there are none, so that a short run does not pay for it."""
+        if isinstance(reporters, tuple) and not reporters:
+            return None
+        return cls(reporters, simulation, first, end, n_frames)
+
     @property
     def recordings(self) -> list[Recording]:
         """What takes states among the steps up to the next at which one of them has to be told."""
